@@ -1,0 +1,41 @@
+"""Softmax and cross-entropy with their whole backward pass in one line.
+
+The same mathematics as ``cross_entropy``, with the chain from the loss to dlogits worked out on
+paper. Shapes are the same too.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from makemore_bp.network.stage import Record, Stage
+
+
+def forward(logits: Tensor, Yb: Tensor, n: int) -> Record:
+    logprobs = F.log_softmax(logits, 1)
+    loss = F.nll_loss(logprobs, Yb)
+    return locals()
+
+
+def dlogits(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
+    """Every logit is pulled down by the probability it was given, and the right one is pushed up
+    by one: the forces on a row balance.
+
+    For one row with target y, p = softmax(logits) and loss = -log p[y]:
+
+        loss = log(sum over j of exp(logits[j])) - logits[y]
+
+    The derivative of the first term with respect to logits[j] is exp(logits[j]) / sum = p[j]; that
+    of the second is -1 if j = y and 0 otherwise. The loss is the mean over n rows:
+
+        dlogits = (softmax(logits) - one_hot(Yb)) / n
+
+    Shapes: logprobs (n, V) -> (n, V).
+    """
+    gradient = logprobs.exp()
+    gradient[range(n), Yb] -= 1
+    return gradient.div_(n)
+
+
+fused = Stage(forward, backward=(dlogits,))

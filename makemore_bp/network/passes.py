@@ -1,0 +1,68 @@
+"""The whole network: which stages stand in which order, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from makemore_bp.network import (
+    batchnorm,
+    batchnorm_fused,
+    cross_entropy,
+    cross_entropy_fused,
+    linear,
+)
+from makemore_bp.network.embedding import embedding
+from makemore_bp.network.stage import Record, Rule, Stage, run_backward, run_forward
+from makemore_bp.network.tanh import tanh
+
+BATCHNORM = {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused}
+CROSS_ENTROPY = {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused}
+
+# The tensors whose gradients the lecture checks, in its order.
+LECTURE_ORDER = tuple(
+    "logprobs probs counts_sum_inv counts_sum counts norm_logits logit_maxes logits h W2 b2 "
+    "hpreact bngain bnbias bnraw bnvar_inv bnvar bndiff2 bndiff bnmeani hprebn embcat W1 b1 "
+    "emb C".split()
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The stages in forward order, with one of the two pairs chosen for each that has two."""
+
+    stages: tuple[Stage, ...]
+
+    @classmethod
+    def of(cls, cross_entropy: str = "op-by-op", batchnorm: str = "op-by-op") -> Network:
+        """The network with the named backward passes, each ``op-by-op`` or ``fused``."""
+        return cls(
+            (
+                embedding,
+                linear.hidden,
+                BATCHNORM[batchnorm],
+                tanh,
+                linear.output,
+                CROSS_ENTROPY[cross_entropy],
+            )
+        )
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of all stages in the order of the backward pass, last stage first."""
+        return tuple(rule for stage in reversed(self.stages) for rule in stage.backward)
+
+    def forward(self, parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor) -> Record:
+        """Runs a batch through the network.
+
+        Xb (n, block_size) and Yb (n) are integer ids. Returns the record: the parameters, the
+        batch, every intermediate tensor by its name, and the scalar ``loss``.
+        """
+        record: Record = {**parameters, "Xb": Xb, "Yb": Yb, "n": Xb.shape[0]}
+        return run_forward(self.stages, record)
+
+    def backward(self, record: Record) -> dict[str, Tensor]:
+        """Every gradient of the pass by name, ``dlogits`` to ``dC``, each of its tensor's shape."""
+        return run_backward(self.rules, record)
