@@ -1,0 +1,18 @@
+"""The two ways in which the tool says no."""
+
+from __future__ import annotations
+
+
+class RequestError(Exception):
+    """The request cannot be carried out: usage, configuration, data, a damaged file.
+
+    The message is one readable paragraph that names the file, the line or key, and the mend.
+    The command line prints it and exits with 2.
+    """
+
+
+class DivergedError(Exception):
+    """The run was carried out and went wrong: a loss or a weight is no longer finite.
+
+    The command line prints the message and exits with 1.
+    """
