@@ -1,0 +1,60 @@
+"""The lecture's shuffle and cuts: words become training, validation and test examples."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from makemore_bp import config
+from makemore_bp.dataset import words as word_files
+from makemore_bp.dataset.examples import Examples, encode
+from makemore_bp.dataset.vocabulary import Vocabulary
+from makemore_bp.errors import RequestError
+from makemore_bp.text import visible
+
+SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The three splits of a file of words, and its vocabulary.
+
+    sha256 is that of the file, so that a resumed run can tell whether it reads the same words.
+    """
+
+    vocabulary: Vocabulary
+    train: Examples
+    val: Examples
+    test: Examples
+    sha256: str
+
+    def __getitem__(self, split: Literal["train", "val", "test"]) -> Examples:
+        return {"train": self.train, "val": self.val, "test": self.test}[split]
+
+
+def load(data: config.Data, block_size: int) -> Dataset:
+    """Reads, shuffles, splits and encodes the words of ``data.path``.
+
+    Words in file order, duplicates kept, are shuffled by ``random.Random(seed).shuffle`` and cut at
+    int(0.8 * len) and int(0.9 * len) (for the default shares), as the lecture does. The words
+    themselves are not kept. Raises RequestError if the file cannot be used or the training split
+    is empty.
+    """
+    path = config.data_path(data.path)
+    file = word_files.read_all(path)
+    vocabulary = Vocabulary.of(file.words)
+    random.Random(data.seed).shuffle(file.words)
+    total = len(file.words)
+    # Rounded, because 0.8 + 0.1 is a little less than 0.9 and would cut one word too early.
+    cuts = [0, *(int(round(sum(data.split[:k]), 12) * total) for k in (1, 2)), total]
+    parts = [
+        encode(file.words[first:last], vocabulary, block_size)
+        for first, last in zip(cuts, cuts[1:], strict=False)
+    ]
+    if not len(parts[0]):
+        raise RequestError(
+            f"{visible(str(path))}: of its {total:,} words none falls to the training split "
+            f"(data.split = {list(data.split)}). Give more words or a larger first share."
+        )
+    return Dataset(vocabulary, *parts, sha256=file.sha256)

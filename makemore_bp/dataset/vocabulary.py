@@ -1,0 +1,52 @@
+"""Characters to ids and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+BOUNDARY = 0  # the id before and after every word; it stands for no character
+BOUNDARY_SHOWN = "."
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The distinct characters in code point order; the first has id 1, for 0 is the boundary."""
+
+    characters: str
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> Vocabulary:
+        """The vocabulary of some words."""
+        seen: set[str] = set()
+        for word in words:
+            seen.update(word)
+        return cls("".join(sorted(seen)))
+
+    def __len__(self) -> int:
+        """The number of ids, the boundary included."""
+        return len(self.characters) + 1
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {character: id for id, character in enumerate(self.characters, 1)}
+
+    def encode(self, word: str) -> list[int]:
+        """The ids of a word's characters; raises KeyError for one that is not in the vocabulary."""
+        return [self._ids[character] for character in word]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The word of some ids; raises IndexError for the boundary or an id out of range."""
+        if any(not 0 < id <= len(self.characters) for id in ids):
+            raise IndexError("an id that stands for no character")
+        return "".join(self.characters[id - 1] for id in ids)
+
+    def table(self) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+        """An array that gives the id of every code point up to the largest one in use."""
+        points = np.array([ord(character) for character in self.characters], dtype=np.int64)
+        table = np.zeros(int(points.max(initial=0)) + 1, dtype=np.int32)
+        table[points] = np.arange(1, len(self), dtype=np.int32)
+        return table

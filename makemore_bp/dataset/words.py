@@ -1,0 +1,139 @@
+"""A file with a word a line, read and checked.
+
+Accepted is any UTF-8 text: with or without a byte order mark, lines that end in LF or CRLF, any
+script. Refused, with the number of the line, is what would not survive a terminal or is no word:
+control characters, and lines longer than ``MAX_LENGTH`` characters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from makemore_bp.errors import RequestError
+from makemore_bp.text import visible
+
+MAX_LENGTH = 1000
+MAX_BYTES = 4 * 2**30
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_TAB = re.compile("\t")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A line that is no word: its number from 1, what is wrong with it, and the line itself."""
+
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class WordFile:
+    """What a file holds: the words in file order, duplicates included, and its SHA-256."""
+
+    words: list[str]
+    refused: list[Refused]
+    blank: int
+    sha256: str
+
+
+def read(path: Path) -> WordFile:
+    """Reads a file of words; blank lines are skipped, surrounding spaces are stripped.
+
+    Raises RequestError if the file as a whole cannot be used: missing, no regular file, too large,
+    not UTF-8. Lines that cannot be used are returned as ``refused``.
+    """
+    raw = _bytes(path)
+    text = _decode(raw, path)
+    lines = text.split("\n")
+    words = [line.strip() for line in lines]
+    refused: list[Refused] = []
+    # Searching the whole text is fast; only a file that holds something odd is gone through.
+    suspicious = _CONTROL.search(text.replace("\r\n", "\n")) or _TAB.search(text)
+    if suspicious or max(map(len, words), default=0) > MAX_LENGTH:
+        words, refused = _sift(lines)
+    filled = [word for word in words if word]
+    blank = len(words) - len(filled) - (not words[-1])
+    return WordFile(filled, refused, blank, hashlib.sha256(raw).hexdigest())
+
+
+def read_all(path: Path) -> WordFile:
+    """Like ``read``, but raises RequestError if a line is refused or no word is left."""
+    file = read(path)
+    if file.refused:
+        first = file.refused[0]
+        more = f" ({len(file.refused):,} lines are like that)" if len(file.refused) > 1 else ""
+        raise RequestError(
+            f"{visible(str(path))}, line {first.line}: {first.reason}: "
+            f"'{visible(first.text, 60)}'{more}. Mend or remove the line; "
+            "'makemore-bp data info FILE' lists them all."
+        )
+    if not file.words:
+        raise RequestError(f"{visible(str(path))} holds no words. Put a word on each line.")
+    return file
+
+
+def _bytes(path: Path) -> bytes:
+    shown = visible(str(path))
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise RequestError(f"{shown} is a folder; a file with a word a line is needed.")
+        if not stat.S_ISREG(status.st_mode):
+            raise RequestError(f"{shown} is no regular file; copy its content to one.")
+        if status.st_size > MAX_BYTES:
+            raise RequestError(
+                f"{shown} has {status.st_size / 2**30:.1f} GiB; the limit is "
+                f"{MAX_BYTES // 2**30} GiB. Use a part of it."
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise RequestError(
+            f"{shown} does not exist. Name a file with a word a line, or take the bundled "
+            "list: data.path=bundled:names."
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RequestError(f"{shown} cannot be read: {visible(reason)}.") from None
+
+
+def _decode(raw: bytes, path: Path) -> str:
+    shown = visible(str(path))
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RequestError(f"{shown} is UTF-16 text. Save it as UTF-8.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise RequestError(
+            f"{shown}, line {line}: byte {raw[error.start]:#04x} is not UTF-8. If this is text, "
+            "save it as UTF-8; if it is not, name another file."
+        ) from None
+
+
+def _sift(lines: list[str]) -> tuple[list[str], list[Refused]]:
+    words, refused = [], []
+    for number, line in enumerate(lines, 1):
+        word = line.removesuffix("\r").strip(" ")
+        if reason := _fault(word):
+            refused.append(Refused(number, reason, word))
+        else:
+            words.append(word.strip())
+    return words, refused
+
+
+def _fault(word: str) -> str | None:
+    if len(word) > MAX_LENGTH:
+        return f"{len(word):,} characters, where a word has at most {MAX_LENGTH:,}"
+    if "\x00" in word:
+        return "holds a NUL character"
+    if control := _CONTROL.search(word):
+        return f"holds the control character U+{ord(control[0]):04X}"
+    if "\t" in word.strip():
+        return "holds a tab; is this a table? One word a line is needed"
+    return None

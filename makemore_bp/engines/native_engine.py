@@ -1,0 +1,32 @@
+"""Training steps by the C kernel, a whole chunk in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from makemore_bp.dataset import Examples
+from makemore_bp.engines.native import NativeKernel
+
+
+class NativeEngine:
+    """Float32 on one core of the CPU, with the fused backward passes; every size."""
+
+    name = "native"
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], examples: Examples, batch_size: int
+    ) -> None:
+        self._kernel = NativeKernel(
+            dict(parameters), examples.stream, examples.positions, batch_size
+        )
+
+    def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
+        """See ``Engine.advance``."""
+        return self._kernel.advance(indices, torch.tensor(rates, dtype=torch.float32))
+
+    def parameters(self) -> dict[str, Tensor]:
+        """See ``Engine.parameters``."""
+        return self._kernel.parameters()

@@ -1,0 +1,152 @@
+"""Calibration and evaluation: batchnorm's statistics over the training set, and the mean loss.
+
+Both look only at contexts and targets, and a short context repeats: of the 182,625 training
+examples of the lecture's names, a few thousand contexts are distinct. So each distinct context
+passes through the network once and counts as often as it occurs, which is exact. Where contexts
+are too long to be numbered in 64 bits, every example passes through by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from makemore_bp.dataset import Examples
+from makemore_bp.network import inference
+
+ELEMENTS = 2**23  # the most numbers in one layer's output while evaluating, 32 MiB in float32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Contexts with their counts, and which targets follow them how often.
+
+    Xb (n, block_size); counts (n); the pairs' rows, targets and pair_counts (m), where rows
+    index Xb.
+    """
+
+    Xb: Tensor
+    counts: Tensor
+    rows: Tensor
+    targets: Tensor
+    pair_counts: Tensor
+
+
+class Weighted:
+    """The examples of a split as distinct contexts with counts, where they can be numbered."""
+
+    def __init__(self, examples: Examples, vocabulary: int, device: str = "cpu") -> None:
+        self.total = len(examples)
+        self._examples = examples
+        self._vocabulary = vocabulary
+        self._device = device
+        self._keys: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+        if vocabulary ** (examples.block_size + 1) < 2**63:
+            self._keys, self._counts = np.unique(
+                self._number(examples, vocabulary), return_counts=True
+            )
+
+    @staticmethod
+    def _number(examples: Examples, vocabulary: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Each example as one number: its ids are the digits, the target the last."""
+        stream, positions = examples.stream.numpy(), examples.positions.numpy()
+        keys = np.zeros(len(positions), dtype=np.int64)
+        for offset in range(examples.block_size + 1):
+            keys *= vocabulary
+            keys += stream[positions + offset]
+        return keys
+
+    def batches(self, width: int) -> Iterator[Batch]:
+        """All contexts, so many at a time that a layer of ``width`` columns stays small."""
+        size = max(1, ELEMENTS // width)
+        return self._plain(size) if self._keys is None else self._distinct(self._keys, size)
+
+    def _plain(self, size: int) -> Iterator[Batch]:
+        for first in range(0, self.total, size):
+            indices = torch.arange(first, min(first + size, self.total))
+            Xb, Yb = self._examples.batch(indices)
+            ones = torch.ones(len(indices), dtype=torch.float64)
+            yield self._on_device(Batch(Xb, ones, indices - first, Yb, ones))
+
+    def _distinct(
+        self, keys: np.ndarray[tuple[int], np.dtype[np.int64]], size: int
+    ) -> Iterator[Batch]:
+        contexts = keys // self._vocabulary
+        starts = np.flatnonzero(np.diff(contexts, prepend=-1))  # each context's first pair
+        for first in range(0, len(starts), size):
+            chosen = starts[first : first + size]
+            end = int(starts[first + size]) if first + size < len(starts) else len(keys)
+            begin = int(chosen[0])
+            pair_counts = self._counts[begin:end].astype(np.float64)
+            batch = Batch(
+                Xb=torch.from_numpy(self._digits(contexts[chosen])),
+                counts=torch.from_numpy(np.add.reduceat(pair_counts, chosen - begin)),
+                rows=torch.from_numpy(
+                    np.repeat(np.arange(len(chosen)), np.diff(chosen, append=end))
+                ),
+                targets=torch.from_numpy(keys[begin:end] % self._vocabulary),
+                pair_counts=torch.from_numpy(pair_counts),
+            )
+            yield self._on_device(batch)
+
+    def _digits(
+        self, contexts: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+        B = self._examples.block_size
+        digits = np.empty((len(contexts), B), dtype=np.int64)
+        for column in reversed(range(B)):
+            contexts, digits[:, column] = np.divmod(contexts, self._vocabulary)
+        return digits
+
+    def _on_device(self, batch: Batch) -> Batch:
+        if self._device == "cpu":
+            return batch
+        return Batch(**{name: tensor.to(self._device) for name, tensor in vars(batch).items()})
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The mean and the unbiased variance of hprebn over the training set, (1, n_hidden) each."""
+
+    bnmean: Tensor
+    bnvar: Tensor
+
+
+def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
+    """Measures batchnorm's statistics over the whole training set, in float64.
+
+    Two passes, because the variance is the mean square distance from the mean: subtracting squares
+    of large sums would lose what it measures. A single example has no variance; it gets 0.
+    """
+    width = parameters["W1"].shape[1]
+
+    def total(of: Callable[[Tensor], Tensor]) -> Tensor:
+        result = torch.zeros(1, width, dtype=torch.float64)
+        for batch in train.batches(width):
+            hprebn = inference.hidden(parameters, batch.Xb).to("cpu", torch.float64)
+            result += batch.counts.to("cpu")[None, :] @ of(hprebn)
+        return result
+
+    mean = total(lambda hprebn: hprebn) / train.total
+    variance = total(lambda hprebn: (hprebn - mean) ** 2) / max(1, train.total - 1)
+    like = parameters["bngain"]
+    return Statistics(mean.to(like), variance.to(like))
+
+
+def loss(
+    parameters: Mapping[str, Tensor], statistics: Statistics, split: Weighted
+) -> float | None:
+    """The mean loss per character over a split, in nats; None for a split without examples."""
+    if not split.total:
+        return None
+    total = 0.0
+    for batch in split.batches(max(parameters["W2"].shape)):
+        logits = inference.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
+        logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].to("cpu", torch.float64)
+        total -= float((logprobs * batch.pair_counts.to("cpu")).sum())
+    return total / split.total

@@ -1,0 +1,258 @@
+"""The training loop: one for every engine.
+
+A run is a sequence of chunks of steps. Between chunks, at steps that the configuration names, the
+state is saved, losses are evaluated and lines are written; within a chunk the engine is alone with
+its minibatches. How a run is cut into chunks changes nothing in its numbers, so neither does
+where it was stopped and resumed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from makemore_bp import __version__, engines
+from makemore_bp.config import Config, learning_rate
+from makemore_bp.dataset import Dataset
+from makemore_bp.engines import choice
+from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.training import baselines, evaluation, run_folder
+from makemore_bp.training.checkpoint import Checkpoint
+from makemore_bp.training.evaluation import Statistics, Weighted
+from makemore_bp.training.metrics import Metrics
+from makemore_bp.training.signals import Interrupted, Stop
+
+CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
+MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Reporter(Protocol):
+    """Who wants to know how the run goes on."""
+
+    def started(self, step: int, steps: int, choice: choice.Choice) -> None:
+        """The loop begins at ``step`` with the engine that was chosen."""
+
+    def advanced(self, step: int, losses: Tensor, lr: float) -> None:
+        """The steps up to ``step`` are done; ``losses`` are those of the last chunk."""
+
+    def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None:
+        """The losses before ``step`` on the whole training and validation sets."""
+
+
+@dataclass
+class State:
+    """What changes from step to step, besides the engine's parameters."""
+
+    step: int
+    parameters: dict[str, Tensor]
+    g: torch.Generator
+    g_batchnorm: torch.Generator
+
+    @classmethod
+    def fresh(cls, config: Config, vocabulary: int) -> State:
+        """The start of a run, drawn from its seed as the lecture draws it."""
+        g, g_batchnorm = generators(config.train.seed)
+        sizes = Sizes(vocabulary, **config.model.model_dump())
+        parameters = initialise(sizes, g, g_batchnorm, PRECISIONS[config.dtype])
+        return cls(0, parameters, g, g_batchnorm)
+
+    @classmethod
+    def saved(cls, checkpoint: Checkpoint) -> State:
+        """Where a checkpoint left off."""
+        g, g_batchnorm = torch.Generator(), torch.Generator()
+        try:
+            g.set_state(checkpoint.generator)
+            g_batchnorm.set_state(checkpoint.generator_batchnorm)
+        except (RuntimeError, TypeError):
+            raise RequestError("The checkpoint's generator states are damaged.") from None
+        return cls(checkpoint.step, checkpoint.parameters, g, g_batchnorm)
+
+
+@dataclass
+class Training:
+    """A run of ``config`` on ``data`` in ``folder``, from ``state`` to its last step."""
+
+    config: Config
+    data: Dataset
+    folder: Path
+    state: State
+    reporter: Reporter
+    stop: Stop
+    chunk_seconds: float = CHUNK_SECONDS
+
+    began: float = field(default_factory=time.perf_counter)
+    _trained_seconds: float = field(default=0.0, init=False)
+    _trained_steps: int = field(default=0, init=False)
+    _chunk: int = field(default=1, init=False)
+    _statistics: tuple[int, Statistics] | None = field(default=None, init=False)
+    _saved: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        config, data = self.config, self.data
+        self._choice = choice.choose(config, len(data.vocabulary))
+        self._engine: engines.Engine = choice.make(
+            self._choice, config, self.state.parameters, data.train
+        )
+        V, device = len(data.vocabulary), config.device
+        self._splits = {name: Weighted(data[name], V, device) for name in ("train", "val", "test")}
+
+    def run(self, resumed: bool = False) -> dict[str, Any]:
+        """Trains to the last step and returns the summary, which is also written.
+
+        Raises Interrupted when asked to stop, after saving; DivergedError when a loss or a weight
+        is not finite, with the last good state on disk; RequestError if the disk is full.
+        """
+        self._saved = self.state.step if resumed else None
+        self._metrics = Metrics(self.folder, self.state.step)
+        try:
+            self.reporter.started(self.state.step, self.config.train.steps, self._choice)
+            while self.state.step < self.config.train.steps:
+                self._until(self._next_pause())
+            self._save()
+            summary = self._summary()
+        finally:
+            self._metrics.close()
+        run_folder.write_summary(self.folder, summary)
+        return summary
+
+    def _next_pause(self) -> int:
+        """The next step at which something happens between chunks."""
+        train, step = self.config.train, self.state.step
+        due = [(step // every + 1) * every for every in (train.eval_every, train.checkpoint_every)]
+        return min(*due, train.steps)
+
+    def _until(self, pause: int) -> None:
+        """Saves and evaluates if this step asks for it, then trains up to ``pause``."""
+        step, train = self.state.step, self.config.train
+        if step % train.checkpoint_every == 0:
+            self._save()
+        losses = self._evaluate() if step % train.eval_every == 0 else {}
+        while self.state.step < pause:
+            self._answer_stop()
+            self._train_chunk(min(self._chunk, pause - self.state.step), losses)
+            losses = {}
+        self._answer_stop()
+
+    def _train_chunk(self, steps: int, evaluated: dict[str, float | None]) -> None:
+        first, train = self.state.step, self.config.train
+        shape = (steps, train.batch_size)
+        indices = torch.randint(0, len(self.data.train), shape, generator=self.state.g)
+        rates = [learning_rate(train.lr, step) for step in range(first, first + steps)]
+        began = time.perf_counter()
+        losses = self._engine.advance(indices, rates)
+        seconds = time.perf_counter() - began
+        self._trained_seconds += seconds
+        self._trained_steps += steps
+        self.state.step += steps
+        # Half the time, twice the steps: a chunk takes about chunk_seconds, whatever the engine.
+        fitting = steps * self.chunk_seconds / max(seconds, 1e-9)
+        self._chunk = max(1, min(MAX_CHUNK, 2 * steps, math.ceil(fitting)))
+        self._log(first, losses, rates, evaluated)
+        self.reporter.advanced(self.state.step, losses, rates[-1])
+
+    def _log(
+        self,
+        first: int,
+        losses: Tensor,
+        rates: Sequence[float],
+        evaluated: dict[str, float | None],
+    ) -> None:
+        """Writes the lines of a chunk; stops the run at a loss that is not finite."""
+        broken = torch.nonzero(~torch.isfinite(losses))
+        good = int(broken[0]) if len(broken) else len(losses)
+        every = self.config.train.log_every
+        due = range(-first % every, good, every)
+        for offset in sorted({*due, *([0] if evaluated and good else [])}):
+            extra = evaluated if offset == 0 else {}
+            line = {"loss": float(losses[offset]), "lr": rates[offset], **extra}
+            self._metrics.write(first + offset, line)
+        self._metrics.flush()
+        if good < len(losses):
+            self._diverged(first + good, f"the loss is {float(losses[good])}", rates[good])
+
+    def _diverged(self, step: int, what: str, lr: float) -> None:
+        kept = "nothing was saved" if self._saved is None else f"step {self._saved:,} is kept"
+        raise DivergedError(
+            f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
+            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {kept}."
+        )
+
+    def _answer_stop(self) -> None:
+        if self.stop.signal is not None:
+            self._save()
+            raise Interrupted(self.stop.signal)
+
+    def _calibrated(self) -> Statistics:
+        if self._statistics is None or self._statistics[0] != self.state.step:
+            measured = evaluation.calibrate(self._engine.parameters(), self._splits["train"])
+            self._statistics = (self.state.step, measured)
+        return self._statistics[1]
+
+    def _loss(self, split: str) -> float | None:
+        return evaluation.loss(
+            self._engine.parameters(), self._calibrated(), self._splits[split]
+        )
+
+    def _evaluate(self) -> dict[str, float | None]:
+        losses = {"train_loss": self._loss("train"), "val_loss": self._loss("val")}
+        self._refuse_infinite(losses)
+        assert losses["train_loss"] is not None  # the training split is never empty
+        self.reporter.evaluated(self.state.step, losses["train_loss"], losses["val_loss"])
+        return losses
+
+    def _refuse_infinite(self, losses: dict[str, float | None]) -> None:
+        for name, value in losses.items():
+            if value is not None and not math.isfinite(value):
+                step = self.state.step
+                rate = learning_rate(self.config.train.lr, max(0, step - 1))
+                self._diverged(step, f"{name} is {value}", rate)
+
+    def _save(self) -> None:
+        """Saves the state, unless this very state is saved already."""
+        if self._saved == self.state.step:
+            return
+        self._metrics.sync()
+        state = self.state
+        rate = learning_rate(self.config.train.lr, max(0, state.step - 1))
+        for name, parameter in self._engine.parameters().items():
+            if not bool(torch.isfinite(parameter).all()):
+                self._diverged(state.step, f"{name} is no longer finite", rate)
+        Checkpoint(
+            config=self.config,
+            step=state.step,
+            vocabulary=self.data.vocabulary,
+            data_sha256=self.data.sha256,
+            engine=self._engine.name,
+            torch_version=torch.__version__,
+            parameters=self._engine.parameters(),
+            statistics=self._calibrated(),
+            generator=state.g.get_state(),
+            generator_batchnorm=state.g_batchnorm.get_state(),
+        ).save(self.folder / run_folder.CHECKPOINT)
+        self._saved = state.step
+
+    def _summary(self) -> dict[str, Any]:
+        losses = {f"{split}_loss": self._loss(split) for split in ("train", "val", "test")}
+        self._refuse_infinite(losses)
+        speed = self._trained_steps / self._trained_seconds if self._trained_steps else None
+        return {
+            "steps": self.config.train.steps,
+            **losses,
+            "baselines": {
+                "uniform": baselines.uniform(len(self.data.vocabulary)),
+                "bigram": baselines.bigram(self.data),
+            },
+            "steps_per_second": speed,
+            "seconds": time.perf_counter() - self.began,
+            "engine": self._engine.name,
+            "versions": {"makemore_bp": __version__, "torch": torch.__version__},
+        }

@@ -1,0 +1,109 @@
+"""How a run begins: a new one in its folder, or a stopped one where it left off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from makemore_bp import config as configs
+from makemore_bp import dataset
+from makemore_bp.config import Config
+from makemore_bp.dataset import Dataset
+from makemore_bp.errors import RequestError
+from makemore_bp.text import visible
+from makemore_bp.training import run_folder, signals
+from makemore_bp.training.checkpoint import Checkpoint
+from makemore_bp.training.loop import Reporter, State, Training
+from makemore_bp.training.memory import refuse_what_does_not_fit
+
+
+def new(config: Config, folder: Path, reporter: Reporter, overwrite: bool = False) -> dict[str, Any]:
+    """Trains a new run in ``folder`` and returns its summary.
+
+    Everything that can be refused is refused before the folder is touched. Raises what
+    ``Training.run`` raises.
+    """
+    began = time.perf_counter()
+    data = _load(config)
+    state = State.fresh(config, len(data.vocabulary))
+    existed = folder.exists()
+    run_folder.create(folder)
+    with run_folder.locked(folder):
+        run_folder.clear(folder, overwrite)
+        try:
+            run_folder.write_config(folder, config)
+        except RequestError:
+            if not existed:
+                _remove_empty(folder)
+            raise
+        return _train(config, data, folder, state, reporter, began)
+
+
+def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[str, Any]:
+    """Goes on with the run in ``folder`` and returns its summary.
+
+    Raises RequestError if the folder holds no run, another process is at it, the data file has
+    changed, or an override changes more than ``run_folder.CHANGEABLE``; else what
+    ``Training.run`` raises.
+    """
+    began = time.perf_counter()
+    run_folder.read(folder)  # says what is wrong before a lock file is made
+    with run_folder.locked(folder):
+        saved = run_folder.read(folder)
+        config = run_folder.resumed_config(folder, saved.config, overrides)
+        data = _load(config)
+        _refuse_other_data(saved, data, config)
+        if config.train.steps < saved.step:
+            raise RequestError(
+                f"{visible(str(folder))} has been trained for {saved.step:,} steps already; "
+                f"train.steps = {config.train.steps:,} lies behind that."
+            )
+        (folder / run_folder.SUMMARY).unlink(missing_ok=True)
+        run_folder.write_config(folder, config)
+        state = State.saved(saved)
+        return _train(config, data, folder, state, reporter, began, resumed=config == saved.config)
+
+
+def _train(
+    config: Config,
+    data: Dataset,
+    folder: Path,
+    state: State,
+    reporter: Reporter,
+    began: float,
+    resumed: bool = False,
+) -> dict[str, Any]:
+    with signals.caught() as stop:
+        training = Training(config, data, folder, state, reporter, stop, began=began)
+        return training.run(resumed)
+
+
+def _load(config: Config) -> Dataset:
+    data = dataset.load(config.data, config.model.block_size)
+    if len(data.train) < config.train.batch_size:
+        raise RequestError(
+            f"train.batch_size = {config.train.batch_size:,}, but the training split has only "
+            f"{len(data.train):,} examples. Make the batch smaller or give more words."
+        )
+    refuse_what_does_not_fit(config, len(data.vocabulary))
+    return data
+
+
+def _refuse_other_data(saved: Checkpoint, data: Dataset, config: Config) -> None:
+    if data.sha256 != saved.data_sha256:
+        path = configs.data_path(config.data.path)
+        raise RequestError(
+            f"{visible(str(path))} is not the file that this run was trained on (its SHA-256 is "
+            f"{data.sha256[:12]}…, the run's {saved.data_sha256[:12]}…). Put the old file back, "
+            "name it by --set data.path=FILE, or train anew into another folder."
+        )
+
+
+def _remove_empty(folder: Path) -> None:
+    (folder / run_folder.LOCK).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:
+        pass
