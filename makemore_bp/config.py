@@ -15,14 +15,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator)
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from makemore_bp import resources, yaml_reading
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
 BUNDLED = "bundled:"  # a data.path such as bundled:names is a word list that travels with us
-
 
 
 def _whole(value: Any) -> Any:
@@ -241,7 +248,7 @@ def data_path(path: str) -> Path:
     return known[name]
 
 
-def keys() -> list[str]:
+def all_keys() -> list[str]:
     """Every dotted key, in the order of the schema."""
     return list(_keys(Config))
 
@@ -288,7 +295,7 @@ def _apply(merged: dict[str, Any], override: str) -> str:
             f"--set {visible(override)}: an override has the form KEY=VALUE, "
             "for example --set train.steps=1000."
         )
-    if key not in keys():
+    if key not in all_keys():
         raise RequestError(f"--set {visible(override)}: {_unknown(key)}")
     try:
         value = yaml_reading.parse(text).value
@@ -307,7 +314,7 @@ def _apply(merged: dict[str, Any], override: str) -> str:
 
 
 def _unknown(key: str) -> str:
-    known = keys()
+    known = all_keys()
     sections = sorted({name.split(".")[0] for name in known if "." in name})
     short = {name.split(".")[-1]: name for name in known}
     if key in sections:
@@ -330,7 +337,7 @@ def _explain(
     # A union's members (the two forms of train.lr) follow the field's name: they are no keys.
     path = [str(part) for part in first["loc"] if part not in ("float", "constrained-float")]
     key = ".".join(part for part in path if not part.startswith(("dict[", "function-", "[key]")))
-    known = keys()
+    known = all_keys()
     owner = next((name for name in known if key == name or key.startswith(name + ".")), key)
     if owner in origin:
         place = origin[owner]

@@ -96,7 +96,7 @@ class Sampler:
         V, B = len(self._vocabulary), self._block_size
         numbers = torch.arange(V**B)
         rows = [
-            self._network(part[:, None] // self._place % V) for part in numbers.split(ROWS)
+            self._network(part[:, None] // self._place % V) for part in torch.split(numbers, ROWS)
         ]
         return torch.cat(rows)
 

@@ -112,7 +112,8 @@ def _refuse_bombs(text: str) -> None:
     depth, aliases, anchored = 0, 0, 0
     inside: list[bool] = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        mark = event.start_mark
+        line = mark.line + 1 if mark else 0
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             inside.append(event.anchor is not None)
@@ -124,7 +125,7 @@ def _refuse_bombs(text: str) -> None:
             aliases += 1
             if anchored:
                 raise RequestError(
-                    f"line {line}: an alias (*{visible(event.anchor)}) inside an anchored block. "
+                    f"line {line}: an alias (*{visible(event.anchor or '')}) inside an anchored block. "
                     "Such files can expand without bound; write the values out."
                 )
         if depth > MAX_DEPTH:

@@ -1,13 +1,13 @@
 """Words become a vocabulary, training examples and three splits.
 
-    words.py        a file of words, read and checked line by line
-    vocabulary.py   characters to ids and back
-    examples.py     contexts and targets, as windows on one stream of ids
-    splits.py       the lecture's shuffle and cuts
+words.py        a file of words, read and checked line by line
+vocabulary.py   characters to ids and back
+examples.py     contexts and targets, as windows on one stream of ids
+splits.py       the lecture's shuffle and cuts
 """
 
 from makemore_bp.dataset.examples import Examples
-from makemore_bp.dataset.splits import Dataset, load
+from makemore_bp.dataset.splits import SPLITS, Dataset, load
 from makemore_bp.dataset.vocabulary import Vocabulary
 
-__all__ = ["Dataset", "Examples", "Vocabulary", "load"]
+__all__ = ["SPLITS", "Dataset", "Examples", "Vocabulary", "load"]

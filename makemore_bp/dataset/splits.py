@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from makemore_bp import config
@@ -48,13 +49,12 @@ def load(data: config.Data, block_size: int) -> Dataset:
     total = len(file.words)
     # Rounded, because 0.8 + 0.1 is a little less than 0.9 and would cut one word too early.
     cuts = [0, *(int(round(sum(data.split[:k]), 12) * total) for k in (1, 2)), total]
-    parts = [
-        encode(file.words[first:last], vocabulary, block_size)
-        for first, last in zip(cuts, cuts[1:], strict=False)
-    ]
-    if not len(parts[0]):
+    train, val, test = (
+        encode(file.words[first:last], vocabulary, block_size) for first, last in pairwise(cuts)
+    )
+    if not len(train):
         raise RequestError(
             f"{visible(str(path))}: of its {total:,} words none falls to the training split "
             f"(data.split = {list(data.split)}). Give more words or a larger first share."
         )
-    return Dataset(vocabulary, *parts, sha256=file.sha256)
+    return Dataset(vocabulary, train, val, test, file.sha256)

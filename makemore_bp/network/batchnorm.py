@@ -101,9 +101,7 @@ def dbndiff2(bndiff2: Tensor, dbnvar: Tensor, n: int) -> Tensor:
     return (1 / (n - 1) * torch.ones_like(bndiff2)) * dbnvar
 
 
-def dbndiff(
-    bndiff: Tensor, bnvar_inv: Tensor, dbnraw: Tensor, dbndiff2: Tensor
-) -> Tensor:
+def dbndiff(bndiff: Tensor, bnvar_inv: Tensor, dbnraw: Tensor, dbndiff2: Tensor) -> Tensor:
     """bndiff is read twice, by the product that gives bnraw and by the square, so two gradients are
     added.
 

@@ -99,8 +99,8 @@ def dnorm_logits(counts: Tensor, dcounts: Tensor) -> Tensor:
 
 
 def dlogit_maxes(dnorm_logits: Tensor) -> Tensor:
-    """The maximum is subtracted from every entry of its row, so the row's gradients are added up and
-    change sign.
+    """The maximum is subtracted from every entry of its row, so the row's gradients are added up
+    and change sign.
 
     norm_logits = logits - logit_maxes: dlogit_maxes = - sum over the row of dnorm_logits. Its true
     value is zero, for a constant taken off a whole row cancels in the softmax; it is there to keep

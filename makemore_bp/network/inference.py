@@ -23,9 +23,7 @@ def hidden(parameters: Mapping[str, Tensor], Xb: Tensor) -> Tensor:
     return hprebn
 
 
-def logits(
-    parameters: Mapping[str, Tensor], bnmean: Tensor, bnvar: Tensor, Xb: Tensor
-) -> Tensor:
+def logits(parameters: Mapping[str, Tensor], bnmean: Tensor, bnvar: Tensor, Xb: Tensor) -> Tensor:
     """Logits (n, V) of contexts Xb (n, block_size), with fixed statistics (1, n_hidden)."""
     scale = parameters["bngain"] * (bnvar + EPS) ** -0.5
     hpreact = scale * (hidden(parameters, Xb) - bnmean) + parameters["bnbias"]

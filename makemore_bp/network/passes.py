@@ -22,11 +22,13 @@ BATCHNORM = {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused}
 CROSS_ENTROPY = {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused}
 
 # The tensors whose gradients the lecture checks, in its order.
-LECTURE_ORDER = tuple(
-    "logprobs probs counts_sum_inv counts_sum counts norm_logits logit_maxes logits h W2 b2 "
-    "hpreact bngain bnbias bnraw bnvar_inv bnvar bndiff2 bndiff bnmeani hprebn embcat W1 b1 "
-    "emb C".split()
+# fmt: off
+LECTURE_ORDER = (
+    "logprobs", "probs", "counts_sum_inv", "counts_sum", "counts", "norm_logits", "logit_maxes",
+    "logits", "h", "W2", "b2", "hpreact", "bngain", "bnbias", "bnraw", "bnvar_inv", "bnvar",
+    "bndiff2", "bndiff", "bnmeani", "hprebn", "embcat", "W1", "b1", "emb", "C",
 )
+# fmt: on
 
 
 @dataclass(frozen=True)

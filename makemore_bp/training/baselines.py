@@ -43,4 +43,5 @@ def _pairs(examples: Examples, V: int) -> Pairs:
     """The last character of each context and its target, as one number."""
     stream, positions = examples.stream.numpy(), examples.positions.numpy()
     before = stream[positions + examples.block_size - 1].astype(np.int64)
-    return before * V + stream[positions + examples.block_size]
+    pairs: Pairs = before * V + stream[positions + examples.block_size]
+    return pairs

@@ -24,10 +24,10 @@ from torch import Tensor
 from makemore_bp.config import Config
 from makemore_bp.dataset import Vocabulary
 from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.files import write_whole
 from makemore_bp.network.parameters import NAMES, Sizes
 from makemore_bp.text import visible
 from makemore_bp.training.evaluation import Statistics
-from makemore_bp.training.files import write_whole
 
 FORMAT = "makemore-bp checkpoint"
 VERSION = 1
@@ -122,9 +122,13 @@ def _read(file: BinaryIO) -> tuple[dict[str, Any], bytes]:
     file.seek(8)
     header = _header(file.read(length))
     about = _about(header)
-    expected = 8 + length + max(
-        (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
-        default=0,
+    expected = (
+        8
+        + length
+        + max(
+            (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
+            default=0,
+        )
     )
     if actual != expected:
         raise RequestError(

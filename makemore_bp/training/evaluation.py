@@ -138,9 +138,7 @@ def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
     return Statistics(mean.to(like), variance.to(like))
 
 
-def loss(
-    parameters: Mapping[str, Tensor], statistics: Statistics, split: Weighted
-) -> float | None:
+def loss(parameters: Mapping[str, Tensor], statistics: Statistics, split: Weighted) -> float | None:
     """The mean loss per character over a split, in nats; None for a split without examples."""
     if not split.total:
         return None

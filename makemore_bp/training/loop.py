@@ -198,9 +198,7 @@ class Training:
         return self._statistics[1]
 
     def _loss(self, split: str) -> float | None:
-        return evaluation.loss(
-            self._engine.parameters(), self._calibrated(), self._splits[split]
-        )
+        return evaluation.loss(self._engine.parameters(), self._calibrated(), self._splits[split])
 
     def _evaluate(self) -> dict[str, float | None]:
         losses = {"train_loss": self._loss("train"), "val_loss": self._loss("val")}

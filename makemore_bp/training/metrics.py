@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from makemore_bp.training.files import cannot_write
+from makemore_bp.files import cannot_write
 
 NAME = "metrics.jsonl"
 

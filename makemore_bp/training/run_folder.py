@@ -13,11 +13,11 @@ import filelock
 from makemore_bp import config as configs
 from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
+from makemore_bp.files import cannot_write, write_whole
 from makemore_bp.text import visible
 from makemore_bp.training import checkpoint as checkpoints
 from makemore_bp.training import metrics
 from makemore_bp.training.checkpoint import Checkpoint
-from makemore_bp.training.files import cannot_write, write_whole
 
 CONFIG = "config.yaml"
 CHECKPOINT = "checkpoint.safetensors"
@@ -147,7 +147,7 @@ def plain(config: Config) -> dict[str, Any]:
 def flat(config: Config) -> dict[str, Any]:
     """The configuration as dotted keys to values."""
     result = {}
-    for key in configs.keys():
+    for key in configs.all_keys():
         value: Any = config
         for part in key.split("."):
             value = getattr(value, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ from makemore_bp.training.loop import Reporter, State, Training
 from makemore_bp.training.memory import refuse_what_does_not_fit
 
 
-def new(config: Config, folder: Path, reporter: Reporter, overwrite: bool = False) -> dict[str, Any]:
+def new(
+    config: Config, folder: Path, reporter: Reporter, overwrite: bool = False
+) -> dict[str, Any]:
     """Trains a new run in ``folder`` and returns its summary.
 
     Everything that can be refused is refused before the folder is touched. Raises what
@@ -54,7 +57,7 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
         saved = run_folder.read(folder)
         config = run_folder.resumed_config(folder, saved.config, overrides)
         data = _load(config)
-        _refuse_other_data(saved, data, config)
+        refuse_other_data(saved, data, config)
         if config.train.steps < saved.step:
             raise RequestError(
                 f"{visible(str(folder))} has been trained for {saved.step:,} steps already; "
@@ -91,7 +94,9 @@ def _load(config: Config) -> Dataset:
     return data
 
 
-def _refuse_other_data(saved: Checkpoint, data: Dataset, config: Config) -> None:
+def refuse_other_data(saved: Checkpoint, data: Dataset, config: Config | None = None) -> None:
+    """Raises RequestError unless ``data`` was read from the file that the run was trained on."""
+    config = config or saved.config
     if data.sha256 != saved.data_sha256:
         path = configs.data_path(config.data.path)
         raise RequestError(
@@ -103,7 +108,5 @@ def _refuse_other_data(saved: Checkpoint, data: Dataset, config: Config) -> None
 
 def _remove_empty(folder: Path) -> None:
     (folder / run_folder.LOCK).unlink(missing_ok=True)
-    try:
+    with contextlib.suppress(OSError):
         folder.rmdir()
-    except OSError:
-        pass

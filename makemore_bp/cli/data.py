@@ -1,0 +1,88 @@
+"""makemore-bp data"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from makemore_bp.cli.options import Json
+from makemore_bp.text import visible
+
+app = typer.Typer(no_args_is_help=True, help="Look at word lists; fetch the lecture's.")
+
+SHOWN_REFUSED = 20
+
+
+@app.command()
+def info(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A word file, or bundled:NAME.", show_default=False),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Counts, lengths, characters, duplicates and refused lines of a file of words."""
+    from makemore_bp import config
+    from makemore_bp.dataset import statistics
+
+    facts = statistics.of(config.data_path(file))
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=True))
+    else:
+        _show(facts)
+    if facts["refused"]:
+        raise typer.Exit(2)
+
+
+@app.command()
+def fetch(
+    out: Annotated[Path, typer.Option("--out", help="Where to put the file.")] = Path("names.txt"),
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Another address of the same file.", show_default=False),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Download the lecture's names.txt and check its SHA-256."""
+    from makemore_bp.dataset import fetching
+
+    path = fetching.fetch(out, url or fetching.LECTURE_URL, overwrite)
+    print(f"{visible(str(path))}: {fetching.LECTURE_WORDS:,} names, SHA-256 as expected")
+
+
+def _show(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    table = Table(show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    lengths = facts["length"]
+    characters = " ".join(visible(c) for c in facts["characters"])
+    rows = {
+        "words": f"{facts['words']:,}",
+        "distinct": f"{facts['distinct']:,}",
+        "duplicates": f"{facts['words'] - facts['distinct']:,}",
+        "blank lines": f"{facts['blank_lines']:,}",
+        "length": f"{lengths['min']} to {lengths['max']}, mean {lengths['mean']:.2f}"
+        if facts["words"]
+        else "-",
+        "shortest": ", ".join(visible(word, 40) for word in facts["shortest"]),
+        "longest": ", ".join(visible(word, 40) for word in facts["longest"]),
+        "most frequent": ", ".join(f"{visible(w, 40)} ({n}x)" for w, n in facts["repeated"]),
+        "characters": f"{len(facts['characters'])}: {characters}",
+        "examples": f"{facts['examples']:,}",
+        "SHA-256": facts["sha256"],
+        "refused lines": f"{len(facts['refused']):,}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+    for line in facts["refused"][:SHOWN_REFUSED]:
+        console.print(f"line {line['line']}: {line['reason']}: '{visible(line['text'], 60)}'")
+    if len(facts["refused"]) > SHOWN_REFUSED:
+        console.print(f"... and {len(facts['refused']) - SHOWN_REFUSED:,} more")

@@ -1,0 +1,98 @@
+"""makemore-bp train"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from makemore_bp.cli.options import ConfigArgument, Json, Overrides
+from makemore_bp.errors import RequestError
+from makemore_bp.text import visible
+
+FRESH_NAMES = 20
+
+
+def train(
+    config: ConfigArgument = None,
+    set_: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="The run's folder; without it runs/NAME, NAME-2, ...",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run.", show_default=False),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that --out holds.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train a network; without CONFIG the lecture's recipe on the bundled names."""
+    from makemore_bp import config as configs
+    from makemore_bp.cli.progress import ProgressReporter
+    from makemore_bp.training import run_folder, start
+    from makemore_bp.training.signals import Interrupted
+
+    with ProgressReporter(quiet=quiet) as reporter:
+        try:
+            if resume is not None:
+                _refuse_with_resume(config, out, overwrite)
+                folder = resume
+                summary = start.resume(folder, set_ or [], reporter)
+            else:
+                resolved = configs.load(config, set_ or [])
+                folder = out or run_folder.free_name(Path(config or "lecture").stem)
+                summary = start.new(resolved, folder, reporter, overwrite)
+        except Interrupted as stopped:
+            reporter.close()
+            if not quiet:
+                command = shlex.join(["makemore-bp", "train", "--resume", str(folder)])
+                print(f"Stopped and saved. To go on: {visible(command)}", file=sys.stderr)
+            raise typer.Exit(stopped.exit_code) from None
+    if as_json:
+        print(json.dumps({"run": str(folder), **summary}))
+    elif not quiet:
+        _show(folder, summary)
+
+
+def _refuse_with_resume(config: str | None, out: Path | None, overwrite: bool) -> None:
+    if config is not None or out is not None or overwrite:
+        raise RequestError(
+            "--resume goes on with a run as it was configured, in its own folder: leave "
+            "out CONFIG, --out and --overwrite. --set train.steps=N trains longer."
+        )
+
+
+def _show(folder: Path, summary: dict[str, Any]) -> None:
+    """The end of a run as a person wants to see it: losses, time, fresh names, what next."""
+    from itertools import islice
+
+    from rich.console import Console
+
+    from makemore_bp.cli.tables import loss_table
+    from makemore_bp.sampling import Sampler, Settings
+    from makemore_bp.training import run_folder
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(loss_table(summary, summary["baselines"]))
+    speed = summary["steps_per_second"]
+    trained = f", {speed:,.0f} steps a second" if speed else ""
+    console.print(
+        f"{summary['steps']:,} steps in {summary['seconds']:.1f} s "
+        f"with the {summary['engine']} engine{trained}."
+    )
+    sampler = Sampler(run_folder.read(folder), Settings())
+    names = [visible(name, 40) for name in islice(sampler.words(), FRESH_NAMES)]
+    console.print("\nFresh names: " + ", ".join(names))
+    console.print(f"\nMore of them: makemore-bp sample {visible(shlex.quote(str(folder)))}")

@@ -1,0 +1,44 @@
+"""What a file of words holds, as numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from makemore_bp.dataset import words as word_files
+from makemore_bp.dataset.vocabulary import Vocabulary
+
+SHOWN = 5
+
+
+def of(path: Path) -> dict[str, Any]:
+    """Counts, lengths, characters, duplicates and refused lines.
+
+    ``examples`` is the number of training examples that all words together give. Raises
+    RequestError if the file as a whole cannot be read.
+    """
+    file = word_files.read(path)
+    words = file.words
+    counts = Counter(words)
+    by_length = sorted(counts, key=lambda word: (len(word), word))
+    characters = sum(map(len, words))
+    return {
+        "words": len(words),
+        "distinct": len(counts),
+        "blank_lines": file.blank,
+        "length": {
+            "min": min(map(len, words), default=0),
+            "max": max(map(len, words), default=0),
+            "mean": characters / len(words) if words else 0.0,
+        },
+        "shortest": by_length[:SHOWN],
+        "longest": by_length[::-1][:SHOWN],
+        "repeated": [(word, n) for word, n in counts.most_common(SHOWN) if n > 1],
+        "characters": list(Vocabulary.of(words).characters),
+        "examples": characters + len(words),
+        "sha256": file.sha256,
+        "refused": [
+            {"line": line.line, "reason": line.reason, "text": line.text} for line in file.refused
+        ],
+    }

@@ -1,0 +1,30 @@
+"""The losses of a run that is on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from makemore_bp import dataset
+from makemore_bp.training import baselines, evaluation, run_folder
+from makemore_bp.training.evaluation import Weighted
+from makemore_bp.training.start import refuse_other_data
+
+
+def evaluate(folder: Path) -> dict[str, Any]:
+    """Train, val and test loss of the latest state, in nats a character, beside the baselines.
+
+    Raises RequestError if the folder holds no run or its data file is missing or has changed.
+    """
+    saved = run_folder.read(folder)
+    data = dataset.load(saved.config.data, saved.config.model.block_size)
+    refuse_other_data(saved, data)
+    V = len(data.vocabulary)
+    losses = {
+        f"{split}_loss": evaluation.loss(
+            saved.parameters, saved.statistics, Weighted(data[split], V)
+        )
+        for split in dataset.SPLITS
+    }
+    both = {"uniform": baselines.uniform(V), "bigram": baselines.bigram(data)}
+    return {"step": saved.step, **losses, "baselines": both}
