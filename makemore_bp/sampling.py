@@ -95,9 +95,8 @@ class Sampler:
     def _all_contexts(self) -> Tensor:
         V, B = len(self._vocabulary), self._block_size
         numbers = torch.arange(V**B)
-        rows = [
-            self._network(part[:, None] // self._place % V) for part in torch.split(numbers, ROWS)
-        ]
+        digits = numbers[:, None] // V ** torch.arange(B).flip(0) % V
+        rows = [self._network(part) for part in torch.split(digits, ROWS)]
         return torch.cat(rows)
 
     def _network(self, context: Tensor) -> Tensor:

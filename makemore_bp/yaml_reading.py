@@ -125,8 +125,8 @@ def _refuse_bombs(text: str) -> None:
             aliases += 1
             if anchored:
                 raise RequestError(
-                    f"line {line}: an alias (*{visible(event.anchor or '')}) inside an anchored block. "
-                    "Such files can expand without bound; write the values out."
+                    f"line {line}: the alias *{visible(event.anchor or '')} inside an anchored "
+                    "block. Such files can expand without bound; write the values out."
                 )
         if depth > MAX_DEPTH:
             raise RequestError(f"line {line}: nested more than {MAX_DEPTH} levels deep.")

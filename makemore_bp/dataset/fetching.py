@@ -50,7 +50,9 @@ def _download(url: str) -> bytes:
     shown = visible(url)
     try:
         request = urllib.request.Request(url, headers={"User-Agent": f"makemore-bp/{__version__}"})
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        # A new opener, because the shared one keeps the proxies of its first use.
+        opener = urllib.request.build_opener()
+        with opener.open(request, timeout=TIMEOUT) as response:
             content: bytes = response.read(MAX_BYTES + 1)
             promised = response.headers.get("Content-Length")
     except urllib.error.HTTPError as error:

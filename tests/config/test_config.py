@@ -1,0 +1,166 @@
+"""How a file and overrides become a configuration, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from makemore_bp import config, resources, yaml_reading
+from makemore_bp.errors import RequestError
+
+
+def refusal(content: str, folder: Path, *overrides: str) -> str:
+    path = folder / "config.yaml"
+    path.write_text(content)
+    with pytest.raises(RequestError) as error:
+        config.load(str(path), overrides)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_default_is_the_lectures_recipe() -> None:
+    default = config.load()
+    assert default == config.load("lecture")
+    assert default.train.lr == {0: 0.1, 100_000: 0.01}
+    assert (default.train.steps, default.model.n_hidden) == (200_000, 200)
+
+
+@pytest.mark.parametrize("name", resources.bundled("configs", ".yaml"))
+def test_every_bundled_configuration_is_valid(name: str) -> None:
+    assert config.load(name) == config.load(str(resources.folder("configs") / f"{name}.yaml"))
+
+
+def test_what_is_shown_reads_back_equal(tmp_path: Path) -> None:
+    shown = config.load(None, ["train.lr={0: 1e-2, 50: 0.001}", "data.seed=7"])
+    path = tmp_path / "again.yaml"
+    path.write_text(shown.to_yaml())
+    assert config.load(str(path)) == shown
+
+
+def test_overrides_are_yaml_values_and_the_last_one_wins() -> None:
+    resolved = config.load(
+        None, ["train.lr=5e-2", "train.steps=2e4", "train.steps=10", "data.split=[0.5, 0.25, 0.25]"]
+    )
+    assert resolved.train.lr == 0.05
+    assert resolved.train.steps == 10
+    assert resolved.data.split == (0.5, 0.25, 0.25)
+
+
+def test_a_data_path_is_relative_to_the_file_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    file = tmp_path / "sub" / "config.yaml"
+    file.write_text("data: {path: words.txt}\n")
+    monkeypatch.chdir(tmp_path)
+    assert config.load(str(file)).data.path == str(tmp_path / "sub" / "words.txt")
+    overridden = config.load(str(file), ["data.path=words.txt"])
+    assert overridden.data.path == str(tmp_path / "words.txt")
+
+
+def test_a_schedule_gives_the_rate_of_the_latest_first_step() -> None:
+    schedule = {0: 0.1, 100: 0.01}
+    assert [config.learning_rate(schedule, s) for s in (0, 99, 100, 5000)] == [0.1, 0.1, 0.01, 0.01]
+    assert config.learning_rate(0.5, 7) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("train.stepz=3", "train.steps"),
+        ("steps=3", "train.steps"),
+        ("modle.n_hidden=3", "model.n_hidden"),
+        ("train=3", "is a section"),
+        ("train.steps", "KEY=VALUE"),
+        ("=3", "KEY=VALUE"),
+        ("train.lr=.inf", "finite"),
+        ("train.lr=.nan", "finite"),
+        ("train.lr=true", "number or a schedule"),
+        ("train.lr={10: 0.1}", "no rate for step 0"),
+        ("train.lr=fast", "valid number"),
+        ("train.lr=-0.1", "greater than or equal to 0"),
+        ("train.batch_size=1", "greater than or equal to 2"),
+        ("train.steps=0", "greater than or equal to 1"),
+        ("train.steps=ten", "valid integer"),
+        ("train.steps=1.5", "valid integer"),
+        ("train.seed=-1", "greater than or equal to 0"),
+        ("train.steps=99999999999999999999", "less than"),
+        ("data.split=[0.5, 0.5, 0.5]", "sum to 1.5"),
+        ("data.split=[0.5, 0.5]", "three shares"),
+        ("data.split=[1.5, -0.25, -0.25]", "less than or equal to 1"),
+        ("model.n_hidden=0", "greater than or equal to 1"),
+        ("backward.batchnorm=magic", "'op-by-op' or 'fused'"),
+        ("engine=jax", "'auto', 'torch' or 'native'"),
+        ("device=tpu", "cpu, cuda, cuda:N or mps"),
+        ("dtype=float16", "'float32' or 'float64'"),
+        ("data.path=", "valid string"),
+        ("train.steps=!!python/name:os.system", "more than plain data"),
+        ("train.lr={0: 0.1", "not valid YAML"),
+    ],
+)
+def test_an_impossible_override_is_refused_by_name(override: str, expected: str) -> None:
+    with pytest.raises(RequestError) as error:
+        config.load(None, [override])
+    assert expected in str(error.value)
+    assert str(error.value).startswith(f"--set {override}")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("train:\n  stepz: 3\n", "line 2: there is no key 'train.stepz'. Did you mean 'train.steps'"),
+        ("modle: {n_hidden: 3}\n", "Did you mean 'model'"),
+        ("train: 3\n", "line 1: train: must be a mapping"),
+        ("- 1\n- 2\n", "this is a list"),
+        ("just words\n", "this is a text"),
+        ("train:\n  steps: 3\n  steps: 4\n", "line 3: the key 'steps' stands there a second time"),
+        ("train: [\n", "line 2: this is not valid YAML"),
+        ("\ttrain: 3\n", "line 1: this is not valid YAML"),
+        ("a: !!python/object/apply:os.system [ls]\n", "more than plain data"),
+        ("a: &a [*a]\n", "inside an anchored"),
+        ("x: 2001-13-45\n", "month"),
+        ("model:\n  n_hidden: 'x'\n", "line 2: model.n_hidden: should be a valid integer"),
+        ("train:\n  lr:\n    0: 0.1\n    x: 3\n", "train.lr"),
+        ("engine: native\ndtype: float64\n", "engine: native computes float32"),
+        ("device: mps\ndtype: float64\n", "mps has no float64"),
+        ("x: " + "[" * 50 + "]" * 50, "levels deep"),
+        ("a: &a 1\nb: [" + "*a, " * 101 + "]", "aliases"),
+        ("#" * 70_000, "longer than"),
+    ],
+)
+def test_an_impossible_file_is_refused_with_its_line(
+    tmp_path: Path, content: str, expected: str
+) -> None:
+    message = refusal(content, tmp_path)
+    assert str(tmp_path / "config.yaml") in message
+    assert expected in message
+
+
+def test_an_alias_bomb_is_refused_before_it_expands(tmp_path: Path) -> None:
+    levels = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True):
+        levels.append(f"{name}: &{name} [{', '.join(['*' + before] * 9)}]")
+    assert "alias" in refusal("\n".join(levels), tmp_path)
+
+
+def test_an_override_is_blamed_rather_than_the_file(tmp_path: Path) -> None:
+    message = refusal("train:\n  steps: 5\n", tmp_path, "train.steps=x")
+    assert message.startswith("--set train.steps=x")
+
+
+def test_an_unknown_name_is_answered_with_the_bundled_ones() -> None:
+    with pytest.raises(RequestError, match="lecture, op-by-op, quick, towns"):
+        config.load("nosuchthing")
+
+
+def test_numbers_in_yaml_1_2_notation_are_numbers() -> None:
+    assert yaml_reading.parse("[1e-3, 1.5, -2e4, 7, .5]").value == [0.001, 1.5, -2e4, 7, 0.5]
+    assert yaml.safe_load("1e-3") == "1e-3"  # which is why the reader adds its own rule
+
+
+def test_messages_show_hostile_keys_escaped(tmp_path: Path) -> None:
+    message = refusal('"\\e[31mred": 3\n', tmp_path)
+    assert "\x1b" not in message and "\\x1b[31mred" in message

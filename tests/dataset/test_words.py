@@ -1,0 +1,91 @@
+"""What a file of words may hold, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from makemore_bp.dataset import words
+from makemore_bp.errors import RequestError
+
+
+def write(folder: Path, content: bytes) -> Path:
+    path = folder / "words.txt"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"anna\nbo\n", ["anna", "bo"]),
+        (b"anna\nbo", ["anna", "bo"]),
+        (b"\xef\xbb\xbfanna\r\nbo\r\n", ["anna", "bo"]),
+        (b"\n\n  anna  \n\n\nbo\n\n", ["anna", "bo"]),
+        (b"bo\nbo\n", ["bo", "bo"]),
+        (b"a.b\n", ["a.b"]),
+        (b"new york\n", ["new york"]),
+        ("Zoë\nО́льга\n李\nनेहा\n".encode(), ["Zoë", "О́льга", "李", "नेहा"]),
+        ("cafe\u0301\n".encode(), ["cafe\u0301"]),
+    ],
+)
+def test_any_utf8_file_with_a_word_a_line_is_read(
+    tmp_path: Path, content: bytes, expected: list[str]
+) -> None:
+    file = words.read_all(write(tmp_path, content))
+    assert file.words == expected
+
+
+def test_blank_lines_are_counted_but_not_the_end_of_the_last_line(tmp_path: Path) -> None:
+    assert words.read(write(tmp_path, b"a\n\n \nb\n")).blank == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        (b"anna\nb\x00o\n", 2, "NUL"),
+        (b"anna\n\x1b[31mred\n", 2, "U+001B"),
+        (b"anna\rbo\n", 1, "U+000D"),
+        (b"a\nb\nc\td\n", 3, "tab"),
+        (b"a\n" + b"x" * 1001 + b"\n", 2, "1,001 characters"),
+        ("a\nb\u2028c\n".encode(), 2, "U+2028"),
+        ("a\nb\u0085c\n".encode(), 2, "U+0085"),
+    ],
+)
+def test_a_line_that_is_no_word_is_refused_with_its_number(
+    tmp_path: Path, content: bytes, line: int, reason: str
+) -> None:
+    path = write(tmp_path, content)
+    (refused,) = words.read(path).refused
+    assert (refused.line, reason in refused.reason) == (line, True)
+    with pytest.raises(RequestError, match=f"line {line}:"):
+        words.read_all(path)
+
+
+def test_the_message_about_a_refused_line_shows_control_characters_escaped(tmp_path: Path) -> None:
+    path = write(tmp_path, b"a\nb\x1b]0;title\x07\n")
+    with pytest.raises(RequestError) as error:
+        words.read_all(path)
+    assert "\x1b" not in str(error.value) and "\\x1b" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "no words"),
+        (b"\n \n", "no words"),
+        ("anna\n".encode("utf-16"), "UTF-16"),
+        (b"anna\nbj\xf6rn\n", "line 2: byte 0xf6 is not UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    with pytest.raises(RequestError, match=expected):
+        words.read_all(write(tmp_path, content))
+
+
+def test_a_missing_file_a_folder_and_a_device_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.txt", tmp_path, Path("/dev/zero"), Path("x" * 5000)):
+        with pytest.raises(RequestError):
+            words.read_all(path)

@@ -1,0 +1,180 @@
+"""Training with the kernel: the same losses as the heart, and the same bits every time."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from makemore_bp.dataset import load
+from makemore_bp.engines import native
+from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
+
+STEPS, LR = 1000, 0.1
+NAMES_FILE = Path(__file__).parents[2] / "data" / "names.txt"
+HEART = Network.of("fused", "fused")
+
+
+def losses_of_the_heart(case: Any, indices: Tensor, lr: float, dtype: torch.dtype) -> Tensor:
+    parameters = {name: tensor.to(dtype, copy=True) for name, tensor in case.parameters.items()}
+    losses = []
+    for Xb, Yb in zip(*case.batch(indices), strict=True):
+        record = HEART.forward(parameters, Xb, Yb)
+        gradients = HEART.backward(record)
+        for name, parameter in parameters.items():
+            parameter.add_(gradients["d" + name], alpha=-lr)
+        losses.append(record["loss"])
+    return torch.stack(losses)
+
+
+def rates(steps: int, lr: float = LR) -> Tensor:
+    return torch.full((steps,), lr)
+
+
+@pytest.fixture(scope="module")
+def lecture(case: Callable[..., Any]) -> Any:
+    """The lecture's network on real names, and the heart's losses in both precisions."""
+    data = load(NAMES_FILE, block_size=3)
+    some = case()
+    object.__setattr__(some, "stream", data.train.stream)
+    object.__setattr__(some, "positions", data.train.positions)
+    sizes = Sizes(len(data.vocabulary))
+    object.__setattr__(some, "parameters", initialise(sizes, *generators(2147483647)))
+    indices = some.indices(STEPS)
+    single, double = (
+        losses_of_the_heart(some, indices, LR, dtype) for dtype in (torch.float32, torch.float64)
+    )
+    return some, indices, single, double
+
+
+def test_a_thousand_steps_follow_the_hearts_losses(lecture: Any, isa: str) -> None:
+    """Rounding grows with the steps, in the kernel as in float32 PyTorch."""
+    case, indices, single, double = lecture
+    losses = case.kernel(isa).advance(indices, rates(STEPS))
+    assert losses[-100:].mean() < losses[:100].mean() - 0.3  # it has learned something
+    for heart in (single, double):
+        off = (losses - heart).abs()
+        print(isa, float(off[:10].max()), float(off[:100].max()), float(off.max()))
+        assert off[:10].max() < 2e-6
+        assert off[:100].max() < 2e-5
+        assert off.max() < 1e-3
+    assert (losses - double).abs().max() < 20 * (single - double).abs().max()
+
+
+def test_the_same_start_gives_the_same_bits(case: Callable[..., Any], isa: str) -> None:
+    some = case(n_hidden=37, batch_size=13)
+    indices = some.indices(200)
+    first, second = some.kernel(isa), some.kernel(isa)
+    assert torch.equal(first.advance(indices, rates(200)), second.advance(indices, rates(200)))
+    for one, other in zip(
+        first.parameters().values(), second.parameters().values(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_cutting_a_run_into_pieces_changes_no_bit(case: Callable[..., Any], isa: str) -> None:
+    some = case(n_hidden=150, batch_size=33)
+    indices, lrs = some.indices(100), torch.linspace(0.1, 0.01, 100)
+    whole, pieces, moved = some.kernel(isa), some.kernel(isa), some.kernel(isa)
+    expected = whole.advance(indices, lrs)
+    losses = []
+    for steps in torch.arange(100).split([1, 2, 30, 67]):
+        pieces.gradients(indices[0])  # nor does looking at gradients in between
+        losses.append(pieces.advance(indices[steps], lrs[steps]))
+        fresh = some.kernel(isa)
+        fresh.load(moved.parameters())  # nor going on in another kernel
+        moved = fresh
+        moved.advance(indices[steps], lrs[steps])
+    assert torch.equal(torch.cat(losses), expected)
+    for name, tensor in whole.parameters().items():
+        assert torch.equal(tensor, pieces.parameters()[name])
+        assert torch.equal(tensor, moved.parameters()[name])
+
+
+def test_every_step_has_its_own_learning_rate(case: Callable[..., Any], isa: str) -> None:
+    some = case()
+    kernel = some.kernel(isa)
+    indices = some.indices(1).expand(3, -1).contiguous()
+    losses = kernel.advance(indices, torch.tensor([0.0, 0.1, 0.0]))
+    assert losses[0] == losses[1] and losses[2] < losses[1]
+
+
+def test_an_update_is_the_learning_rate_times_the_gradient(
+    case: Callable[..., Any], isa: str
+) -> None:
+    some = case(vocabulary=50, n_embd=17, n_hidden=21)
+    kernel = some.kernel(isa)
+    indices = some.indices(1)
+    gradients = kernel.gradients(indices[0])
+    loss = kernel.advance(indices, rates(1))
+    assert loss[0] == gradients["loss"]
+    for name, tensor in kernel.parameters().items():
+        expected = some.parameters[name] - LR * gradients["d" + name]
+        torch.testing.assert_close(tensor, expected, rtol=3e-7, atol=1e-9)
+
+
+def test_a_diverging_run_reports_losses_that_are_not_finite(
+    case: Callable[..., Any], isa: str
+) -> None:
+    some = case()
+    losses = some.kernel(isa).advance(some.indices(50), rates(50, 1e30))
+    assert losses[0].isfinite()
+    assert not losses[-1].isfinite()
+
+
+@pytest.mark.parametrize("name", ["C", "W1", "b1", "W2", "b2", "bngain", "bnbias"])
+def test_a_weight_that_is_no_number_gives_a_loss_that_is_none(
+    case: Callable[..., Any], isa: str, name: str
+) -> None:
+    some = case(batch_size=64)
+    some.parameters[name][0].fill_(math.nan)
+    some.stream.fill_(0)
+    assert some.kernel(isa).advance(some.indices(1), rates(1)).isnan().all()
+
+
+def test_a_kernel_recovers_when_good_parameters_are_loaded(
+    case: Callable[..., Any], isa: str
+) -> None:
+    some = case()
+    indices = some.indices(20)
+    expected = some.kernel(isa).advance(indices, rates(20))
+    kernel = some.kernel(isa)
+    kernel.advance(indices, rates(20, math.nan))
+    assert not any(tensor.isfinite().all() for tensor in kernel.parameters().values())
+    kernel.load(some.parameters)
+    assert torch.equal(kernel.advance(indices, rates(20)), expected)
+
+
+def test_the_instruction_set_that_is_named_is_the_one_that_runs(
+    case: Callable[..., Any], isa: str
+) -> None:
+    assert case().kernel(isa).instruction_set == isa
+
+
+def test_without_a_name_the_widest_instruction_set_runs(case: Callable[..., Any]) -> None:
+    assert case().kernel().instruction_set == native.instruction_sets()[-1]
+
+
+def test_other_threads_run_while_the_kernel_trains_and_may_not_enter_it(
+    case: Callable[..., Any],
+) -> None:
+    some = case(n_hidden=500, batch_size=200)
+    kernel, indices = some.kernel(), some.indices(2000)
+    runner = threading.Thread(target=kernel.advance, args=(indices, rates(2000)))
+    runner.start()
+    refusals = 0
+    while runner.is_alive():
+        try:
+            kernel.parameters()
+        except RuntimeError as error:
+            assert "another thread" in str(error)
+            refusals += 1
+    runner.join()
+    assert refusals > 0
