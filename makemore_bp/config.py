@@ -85,8 +85,8 @@ class Data(_Section):
 class Model(_Section):
     """The sizes of the network."""
 
-    block_size: Count = 3
-    """Characters of context."""
+    block_size: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000)] = 3
+    """Characters of context; no word is longer than 1,000."""
     n_embd: Count = 10
     """Length of a character's embedding vector."""
     n_hidden: Count = 200

@@ -1,4 +1,4 @@
-"""What the tests share: the command line as a function, and the lecture's names if they are there."""
+"""What the tests share: the command line as a function, small runs, the lecture's names."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from makemore_bp.cli import config, data, evaluate, sample, train
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.text import visible
 
+_NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
+
 
 class _Commands(TyperGroup):
     """Answers the errors that every command may raise with a paragraph and an exit code."""
@@ -36,7 +38,12 @@ class _Commands(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except MemoryError:
-            _say("There is not enough memory for this. Make the model, batch or data smaller.")
+            _say(_NO_MEMORY)
+            raise typer.Exit(2) from None
+        except RuntimeError as error:
+            if "allocate" not in str(error):  # PyTorch has no exception of its own for this
+                raise
+            _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except OSError as error:
             name = f"{visible(str(error.filename))}: " if error.filename else ""

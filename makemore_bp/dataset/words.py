@@ -58,7 +58,8 @@ def read(path: Path) -> WordFile:
     if suspicious or max(map(len, words), default=0) > MAX_LENGTH:
         words, refused = _sift(lines)
     filled = [word for word in words if word]
-    blank = len(words) - len(filled) - (not words[-1])
+    # What follows the last line end is no line.
+    blank = sum(not line or line.isspace() for line in lines) - (not lines[-1])
     return WordFile(filled, refused, blank, hashlib.sha256(raw).hexdigest())
 
 

@@ -29,7 +29,11 @@ class Choice:
 
 
 def choose(config: Config, vocabulary: int) -> Choice:
-    """The engine for a configuration; raises RequestError if it names one that cannot run it."""
+    """The engine for a configuration.
+
+    Raises RequestError if it names an engine that cannot run it, or a device that is not there.
+    """
+    _refuse_missing(config.device)
     obstacle = _obstacle(config)
     if config.engine == "native":
         if obstacle:
@@ -56,7 +60,7 @@ def make(
 
         return NativeEngine(parameters, examples, config.train.batch_size)
     network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
-    return TorchEngine(network, parameters, examples, _device(config.device))
+    return TorchEngine(network, parameters, examples, config.device)
 
 
 def multiplications(config: Config, vocabulary: int) -> int:
@@ -82,8 +86,8 @@ def _obstacle(config: Config) -> str | None:
     return native.why_not()
 
 
-def _device(device: str) -> str:
-    """The device, if this machine has it."""
+def _refuse_missing(device: str) -> None:
+    """Raises RequestError if this machine does not have the device."""
     kind, _, number = device.partition(":")
     present = {
         "cpu": 1,
@@ -95,4 +99,3 @@ def _device(device: str) -> str:
             f"device: {device} is not there; PyTorch sees {present} such devices. "
             "Take device: cpu, or install a PyTorch built for it."
         )
-    return device

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from makemore_bp import __version__, engines
+from makemore_bp import __version__
 from makemore_bp.config import Config, learning_rate
 from makemore_bp.dataset import Dataset
-from makemore_bp.engines import choice
+from makemore_bp.engines.choice import Choice
+from makemore_bp.engines.choice import make as make_engine
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.training import baselines, evaluation, run_folder
@@ -38,7 +39,7 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 class Reporter(Protocol):
     """Who wants to know how the run goes on."""
 
-    def started(self, step: int, steps: int, choice: choice.Choice) -> None:
+    def started(self, step: int, steps: int, choice: Choice) -> None:
         """The loop begins at ``step`` with the engine that was chosen."""
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
@@ -83,6 +84,7 @@ class Training:
 
     config: Config
     data: Dataset
+    choice: Choice
     folder: Path
     state: State
     reporter: Reporter
@@ -98,10 +100,7 @@ class Training:
 
     def __post_init__(self) -> None:
         config, data = self.config, self.data
-        self._choice = choice.choose(config, len(data.vocabulary))
-        self._engine: engines.Engine = choice.make(
-            self._choice, config, self.state.parameters, data.train
-        )
+        self._engine = make_engine(self.choice, config, self.state.parameters, data.train)
         V, device = len(data.vocabulary), config.device
         self._splits = {name: Weighted(data[name], V, device) for name in ("train", "val", "test")}
 
@@ -114,7 +113,7 @@ class Training:
         self._saved = self.state.step if resumed else None
         self._metrics = Metrics(self.folder, self.state.step)
         try:
-            self.reporter.started(self.state.step, self.config.train.steps, self._choice)
+            self.reporter.started(self.state.step, self.config.train.steps, self.choice)
             while self.state.step < self.config.train.steps:
                 self._until(self._next_pause())
             self._save()

@@ -26,7 +26,7 @@ LOCK = ".lock"
 FILES = (CONFIG, CHECKPOINT, SUMMARY, metrics.NAME)
 
 # What a resumed run may change without becoming another run up to the point where it stopped.
-CHANGEABLE = ("train.steps", "data.path")
+CHANGEABLE = ("train.steps", "data.path", "engine")
 
 
 @contextmanager
@@ -117,8 +117,8 @@ def read(folder: Path) -> Checkpoint:
 def resumed_config(folder: Path, saved: Config, overrides: Sequence[str]) -> Config:
     """The configuration to go on with: the run's own, with what may be changed.
 
-    ``train.steps`` and ``data.path`` may differ, in config.yaml or in an override. Raises
-    RequestError that shows every other difference.
+    ``CHANGEABLE`` keys may differ, in config.yaml or in an override. Raises RequestError that
+    shows every other difference.
     """
     path = folder / CONFIG
     now = configs.load(str(path), overrides) if path.exists() else saved

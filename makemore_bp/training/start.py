@@ -12,6 +12,7 @@ from makemore_bp import config as configs
 from makemore_bp import dataset
 from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
+from makemore_bp.engines.choice import Choice, choose
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 from makemore_bp.training import run_folder, signals
@@ -29,7 +30,7 @@ def new(
     ``Training.run`` raises.
     """
     began = time.perf_counter()
-    data = _load(config)
+    data, choice = _prepare(config)
     state = State.fresh(config, len(data.vocabulary))
     existed = folder.exists()
     run_folder.create(folder)
@@ -41,7 +42,7 @@ def new(
             if not existed:
                 _remove_empty(folder)
             raise
-        return _train(config, data, folder, state, reporter, began)
+        return _train(config, data, choice, folder, state, reporter, began)
 
 
 def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[str, Any]:
@@ -56,7 +57,9 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
     with run_folder.locked(folder):
         saved = run_folder.read(folder)
         config = run_folder.resumed_config(folder, saved.config, overrides)
-        data = _load(config)
+        # An automatic choice must not change in mid-run: another engine rounds differently.
+        engine = saved.engine if config.engine == "auto" else config.engine
+        data, choice = _prepare(config.model_copy(update={"engine": engine}))
         refuse_other_data(saved, data, config)
         if config.train.steps < saved.step:
             raise RequestError(
@@ -66,12 +69,15 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
         (folder / run_folder.SUMMARY).unlink(missing_ok=True)
         run_folder.write_config(folder, config)
         state = State.saved(saved)
-        return _train(config, data, folder, state, reporter, began, resumed=config == saved.config)
+        return _train(
+            config, data, choice, folder, state, reporter, began, resumed=config == saved.config
+        )
 
 
 def _train(
     config: Config,
     data: Dataset,
+    choice: Choice,
     folder: Path,
     state: State,
     reporter: Reporter,
@@ -79,19 +85,21 @@ def _train(
     resumed: bool = False,
 ) -> dict[str, Any]:
     with signals.caught() as stop:
-        training = Training(config, data, folder, state, reporter, stop, began=began)
+        training = Training(config, data, choice, folder, state, reporter, stop, began=began)
         return training.run(resumed)
 
 
-def _load(config: Config) -> Dataset:
+def _prepare(config: Config) -> tuple[Dataset, Choice]:
+    """Reads the data and picks the engine; all that can be refused is refused here."""
     data = dataset.load(config.data, config.model.block_size)
     if len(data.train) < config.train.batch_size:
         raise RequestError(
             f"train.batch_size = {config.train.batch_size:,}, but the training split has only "
             f"{len(data.train):,} examples. Make the batch smaller or give more words."
         )
-    refuse_what_does_not_fit(config, len(data.vocabulary))
-    return data
+    vocabulary = len(data.vocabulary)
+    refuse_what_does_not_fit(config, vocabulary)
+    return data, choose(config, vocabulary)
 
 
 def refuse_other_data(saved: Checkpoint, data: Dataset, config: Config | None = None) -> None:

@@ -111,7 +111,10 @@ def test_an_impossible_override_is_refused_by_name(override: str, expected: str)
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("train:\n  stepz: 3\n", "line 2: there is no key 'train.stepz'. Did you mean 'train.steps'"),
+        (
+            "train:\n  stepz: 3\n",
+            "line 2: there is no key 'train.stepz'. Did you mean",
+        ),
         ("modle: {n_hidden: 3}\n", "Did you mean 'model'"),
         ("train: 3\n", "line 1: train: must be a mapping"),
         ("- 1\n- 2\n", "this is a list"),

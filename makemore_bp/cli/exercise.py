@@ -1,0 +1,72 @@
+"""makemore-bp exercise"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from makemore_bp.cli.options import Json
+from makemore_bp.text import visible
+
+if TYPE_CHECKING:
+    from makemore_bp.exercises.checking import Progress
+
+app = typer.Typer(no_args_is_help=True, help="The lecture's exercises, as files to fill in.")
+
+
+@app.command()
+def new(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to write into.")
+    ] = Path("exercises"),
+) -> None:
+    """Write the lecture's exercises 1 to 4 as files; nothing is overwritten."""
+    from makemore_bp.exercises.writing import write_exercises
+
+    for path in write_exercises(folder):
+        print(visible(str(path), 1000))
+
+
+@app.command()
+def check(
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder, or one exercise's file.")
+    ] = Path("exercises"),
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="Seconds that each script may take.")
+    ] = 30.0,
+    steps: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Steps that exercise 4 trains.")
+    ] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Show how far the exercises are done; exit code 0 if they all are."""
+    from makemore_bp.exercises.checking import check_exercises, exercise_files
+
+    progress = list(check_exercises(exercise_files(path), timeout, steps))
+    complete = all(one.complete for one in progress)
+    if as_json:
+        print(json.dumps({"complete": complete, "exercises": [p.as_json() for p in progress]}))
+    else:
+        _show(progress)
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _show(progress: Iterable[Progress]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    table = Table()
+    table.add_column("exercise", overflow="fold")
+    table.add_column("right", justify="right", no_wrap=True)
+    table.add_column("what to say", overflow="fold")
+    for one in progress:
+        message = " ".join(visible(line, 1000) for line in one.message.splitlines())
+        table.add_row(visible(one.path.name), f"{one.right} of {one.expected}", message)
+    console.print(table)
