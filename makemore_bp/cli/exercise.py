@@ -20,9 +20,9 @@ app = typer.Typer(no_args_is_help=True, help="The lecture's exercises, as files 
 
 @app.command()
 def new(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder to write into.")
-    ] = Path("exercises"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write into.")] = Path(
+        "exercises"
+    ),
 ) -> None:
     """Write the lecture's exercises 1 to 4 as files; nothing is overwritten."""
     from makemore_bp.exercises.writing import write_exercises
@@ -37,8 +37,14 @@ def check(
         Path, typer.Argument(metavar="DIR", help="The folder, or one exercise's file.")
     ] = Path("exercises"),
     timeout: Annotated[
-        float, typer.Option(min=0.1, max=86_400, help="Seconds that each script may take.")
-    ] = 30.0,
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=86_400,
+            help="Seconds that each script may take; without it 30, and 180 for exercise 4.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Steps that exercise 4 trains.")
     ] = 1000,

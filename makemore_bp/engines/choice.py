@@ -34,15 +34,15 @@ def choose(config: Config, vocabulary: int) -> Choice:
     Raises RequestError if it names an engine that cannot run it, or a device that is not there.
     """
     _refuse_missing(config.device)
-    obstacle = _obstacle(config)
+    reason = obstacle(config)
     if config.engine == "native":
-        if obstacle:
-            raise RequestError(f"engine: native cannot run here: {obstacle}. Take engine: auto.")
+        if reason:
+            raise RequestError(f"engine: native cannot run here: {reason}. Take engine: auto.")
         return Choice("native", "as configured")
     if config.engine == "torch":
         return Choice("torch", "as configured")
-    if obstacle:
-        return Choice("torch", obstacle)
+    if reason:
+        return Choice("torch", reason)
     work = multiplications(config, vocabulary)
     if work > CROSSOVER and torch.get_num_threads() > 1:
         return Choice(
@@ -70,7 +70,7 @@ def multiplications(config: Config, vocabulary: int) -> int:
     return 3 * config.train.batch_size * weights
 
 
-def _obstacle(config: Config) -> str | None:
+def obstacle(config: Config) -> str | None:
     """Why the native engine cannot run a configuration, or None."""
     if config.device != "cpu":
         return f"the native engine runs on the CPU, not on {config.device}"

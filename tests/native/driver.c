@@ -1,5 +1,5 @@
-/* Trains networks of odd sizes on every instruction set, for the sanitizers to watch. All arrays are
- * allocated at exactly their size. Prints what it did; exits with 1 if a result is wrong. */
+/* Trains networks of odd sizes on every instruction set, for the sanitizers to watch. All arrays
+ * are allocated at exactly their size. Prints what it did; exits with 1 if a result is wrong. */
 #include "kernel.h"
 
 #include <math.h>

@@ -3,12 +3,13 @@
 The measure is the heart in float64. A float32 gradient may differ from it for two reasons, and the
 bound adds up the two:
 
-- Rounding of hprebn, hpreact, h and the logits changes everything behind them. How much is found
+- Rounding of hprebn, bnraw, h and the logits changes everything behind them. How much is found
   out by disturbing them in the float64 pass, at random, by up to four roundings of what their terms
   add up to without their signs; what eight such passes differ by is added up. This is what a
   batch with little variance amplifies.
 - Each gradient is itself a sum, and its error is up to 32 roundings of what its own terms add up
-  to without their signs. This is what remains where the terms cancel, as in db1, whose value is zero.
+  to without their signs. This is what remains where the terms cancel, as in db1, whose true value
+  is zero.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ def disturb_hprebn(embcat: Tensor, W1: Tensor, b1: Tensor, hprebn: Tensor) -> Re
     return {"hprebn": hprebn + noise(embcat.abs() @ W1.abs() + b1.abs())}
 
 
-def disturb_hpreact(bngain: Tensor, bnraw: Tensor, bnbias: Tensor, hpreact: Tensor) -> Record:
-    return {"hpreact": hpreact + noise((bngain * bnraw).abs() + bnbias.abs())}
+def disturb_bnraw(
+    hprebn: Tensor, bnvar_inv: Tensor, bngain: Tensor, bnraw: Tensor, bnbias: Tensor
+) -> Record:
+    bnraw = bnraw + noise(bnraw.abs() + bnvar_inv * hprebn.abs())  # the mean is rounded
+    return {"bnraw": bnraw, "hpreact": bngain * bnraw + bnbias + noise(bnbias.abs())}
 
 
 def disturb_h(h: Tensor) -> Record:
@@ -51,7 +55,12 @@ def disturb_logits(h: Tensor, W2: Tensor, b2: Tensor, logits: Tensor) -> Record:
 
 
 def disturbed() -> Network:
-    disturbances = (disturb_hprebn, disturb_hpreact, disturb_h, disturb_logits)
+    disturbances: tuple[Callable[..., Record], ...] = (
+        disturb_hprebn,
+        disturb_bnraw,
+        disturb_h,
+        disturb_logits,
+    )
     embed, *between, cross_entropy = HEART.stages
     pairs = zip(between, disturbances, strict=True)
     noisy = [each for stage, disturb in pairs for each in (stage, Stage(disturb, ()))]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from makemore_bp import config
 from makemore_bp.dataset import load
 from makemore_bp.engines import native
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
 
 STEPS, LR = 1000, 0.1
-NAMES_FILE = Path(__file__).parents[2] / "data" / "names.txt"
 HEART = Network.of("fused", "fused")
 
 
@@ -41,12 +41,10 @@ def rates(steps: int, lr: float = LR) -> Tensor:
 @pytest.fixture(scope="module")
 def lecture(case: Callable[..., Any]) -> Any:
     """The lecture's network on real names, and the heart's losses in both precisions."""
-    data = load(NAMES_FILE, block_size=3)
-    some = case()
-    object.__setattr__(some, "stream", data.train.stream)
-    object.__setattr__(some, "positions", data.train.positions)
-    sizes = Sizes(len(data.vocabulary))
-    object.__setattr__(some, "parameters", initialise(sizes, *generators(2147483647)))
+    data = load(config.Data(), block_size=3)
+    parameters = initialise(Sizes(len(data.vocabulary)), *generators(2147483647))
+    stream, positions = data.train.stream, data.train.positions
+    some = replace(case(), parameters=parameters, stream=stream, positions=positions)
     indices = some.indices(STEPS)
     single, double = (
         losses_of_the_heart(some, indices, LR, dtype) for dtype in (torch.float32, torch.float64)
@@ -55,17 +53,16 @@ def lecture(case: Callable[..., Any]) -> Any:
 
 
 def test_a_thousand_steps_follow_the_hearts_losses(lecture: Any, isa: str) -> None:
-    """Rounding grows with the steps, in the kernel as in float32 PyTorch."""
+    """Rounding accumulates, slowly: measured on x86-64, of losses between 2 and 28, 5e-7 at most
+    in the first 100 steps and 7e-7 in all, against either precision.
+    """
     case, indices, single, double = lecture
     losses = case.kernel(isa).advance(indices, rates(STEPS))
     assert losses[-100:].mean() < losses[:100].mean() - 0.3  # it has learned something
     for heart in (single, double):
         off = (losses - heart).abs()
-        print(isa, float(off[:10].max()), float(off[:100].max()), float(off.max()))
-        assert off[:10].max() < 2e-6
-        assert off[:100].max() < 2e-5
-        assert off.max() < 1e-3
-    assert (losses - double).abs().max() < 20 * (single - double).abs().max()
+        assert off[:100].max() < 2e-6
+        assert off.max() < 1e-5
 
 
 def test_the_same_start_gives_the_same_bits(case: Callable[..., Any], isa: str) -> None:
@@ -73,9 +70,7 @@ def test_the_same_start_gives_the_same_bits(case: Callable[..., Any], isa: str) 
     indices = some.indices(200)
     first, second = some.kernel(isa), some.kernel(isa)
     assert torch.equal(first.advance(indices, rates(200)), second.advance(indices, rates(200)))
-    for one, other in zip(
-        first.parameters().values(), second.parameters().values(), strict=True
-    ):
+    for one, other in zip(first.parameters().values(), second.parameters().values(), strict=True):
         assert torch.equal(one, other)
 
 
@@ -85,7 +80,7 @@ def test_cutting_a_run_into_pieces_changes_no_bit(case: Callable[..., Any], isa:
     whole, pieces, moved = some.kernel(isa), some.kernel(isa), some.kernel(isa)
     expected = whole.advance(indices, lrs)
     losses = []
-    for steps in torch.arange(100).split([1, 2, 30, 67]):
+    for steps in (slice(0, 1), slice(1, 3), slice(3, 33), slice(33, 100)):
         pieces.gradients(indices[0])  # nor does looking at gradients in between
         losses.append(pieces.advance(indices[steps], lrs[steps]))
         fresh = some.kernel(isa)

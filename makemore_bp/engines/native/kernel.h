@@ -1,0 +1,145 @@
+/* What the stages of kernel.c work on, and the entry points that the binding calls. */
+#ifndef MAKEMORE_BP_KERNEL_H
+#define MAKEMORE_BP_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef ptrdiff_t extent; /* a size, a stride or an index: signed, as wide as memory */
+
+/* Row lengths are padded to a multiple of this many floats (one cache line, one AVX-512 vector), so
+ * that every stage may work in whole vectors whatever the instruction set. */
+enum { PAD = 16 };
+
+typedef struct {
+    extent vocabulary; /* V */
+    extent block_size; /* B, characters of context */
+    extent n_embd;     /* E, floats per character */
+    extent n_hidden;   /* H, hidden units */
+    extent batch;      /* n, examples per minibatch */
+} Sizes;
+
+/* Example e is stream[positions[e]] ... stream[positions[e] + B - 1], and its target is
+ * stream[positions[e] + B]. The widths are in bytes: the caller keeps the smallest type that holds
+ * the values. */
+typedef struct {
+    const void *stream;
+    int stream_width; /* 1: uint8, 2: int16, 4: int32 */
+    const void *positions;
+    int positions_width; /* 4: int32, 8: int64 */
+    int64_t examples;
+    int64_t stream_length;
+} Examples;
+
+static inline int64_t id_at(const Examples *examples, int64_t at)
+{
+    switch (examples->stream_width) {
+    case 1: return ((const uint8_t *)examples->stream)[at];
+    case 2: return ((const int16_t *)examples->stream)[at];
+    default: return ((const int32_t *)examples->stream)[at];
+    }
+}
+
+static inline int64_t position_at(const Examples *examples, int64_t example)
+{
+    return examples->positions_width == 4 ? ((const int32_t *)examples->positions)[example]
+                                          : ((const int64_t *)examples->positions)[example];
+}
+
+/* The first place where something is out of range, or -1: an id in the stream, a position that
+ * leaves no room for its example, an index of an example. */
+int64_t first_bad_id(const Examples *examples, extent vocabulary);
+int64_t first_bad_position(const Examples *examples, extent block_size);
+int64_t first_bad_index(const int64_t *indices, int64_t length, int64_t examples);
+
+/* The seven tensors of the network: its parameters, or their gradients. `each` is the same seven
+ * pointers, for loops. */
+enum { TENSORS = 7 };
+typedef union {
+    struct {
+        float *C;      /* (V, E) */
+        float *W1;     /* (B*E, H) */
+        float *b1;     /* (1, H) */
+        float *W2;     /* (H, V) */
+        float *b2;     /* (1, V) */
+        float *bngain; /* (1, H) */
+        float *bnbias; /* (1, H) */
+    };
+    float *each[TENSORS];
+} Parameters;
+
+/* The gradients of what lies between the parameters and the loss. */
+enum { ACTIVATIONS = 5 };
+typedef union {
+    struct {
+        float *logits;  /* (n, V) */
+        float *h;       /* (n, H) */
+        float *hpreact; /* (n, H) */
+        float *hprebn;  /* (n, H) */
+        float *embcat;  /* (n, B*E) */
+    };
+    float *each[ACTIVATIONS];
+} Activations;
+
+/* How a matrix lies in memory: row r starts at r * stride. */
+typedef struct {
+    extent rows, columns, stride;
+} Layout;
+
+/* Everything a step touches, in one block of memory. Only `parameters` carries anything from one
+ * step to the next. */
+typedef struct {
+    Sizes sizes;
+    extent C_stride;      /* E padded: of C and dC */
+    extent embcat_stride; /* B*E padded: of embcat, dembcat and W1T */
+    extent hidden_stride; /* H padded: of hprebn ... h, their gradients, W1, dW1 and W2T */
+    extent logits_stride; /* V padded: of logits, dlogits, W2 and dW2 */
+
+    Layout parameter_layouts[TENSORS];
+    Parameters parameters;
+    Parameters gradients;
+
+    int32_t *Xb; /* (n, B) */
+    int32_t *Yb; /* (n,) */
+    float *embcat;
+    float *hprebn;
+    float *bnvar_inv;
+    float *bnraw;
+    float *hpreact;
+    float *h;
+    float *logits;
+
+    Layout activation_layouts[ACTIVATIONS];
+    Activations d; /* d.logits is dlogits, d.h is dh, and so on */
+
+    float *W1T; /* W1 and W2 transposed, for the products of the backward pass */
+    float *W2T;
+    void *memory; /* what to free */
+} Network;
+
+enum { BASELINE, AVX2, AVX512, INSTRUCTION_SETS };
+
+/* NULL when there is not enough memory. The sizes are positive, the batch at least 2. */
+Network *network_create(Sizes sizes);
+void network_destroy(Network *network);
+
+/* Copy the parameters in and out, and the gradients out, as dense rows without padding. */
+void network_load(Network *network, const Parameters *from);
+void network_store(const Network *network, const Parameters *to);
+void network_store_gradients(const Network *network, const Parameters *to, const Activations *also);
+
+/* `steps` steps of forward, backward and update; step s takes the examples
+ * indices[s * n ... s * n + n - 1], the learning rate lrs[s], and leaves its loss in losses[s].
+ * With lrs NULL nothing is updated: the gradients of the last step are there to read.
+ *
+ * Returns the number of steps done. That is `steps`, unless an index, a position or an id is out of
+ * range: then it stops before that step and touches nothing outside. */
+typedef int64_t run_steps(Network *network, const Examples *examples, const int64_t *indices,
+                          const float *lrs, int64_t steps, float *losses);
+
+/* The function for an instruction set, or NULL where this build or this machine lacks it. */
+run_steps *steps_for(int instruction_set);
+
+run_steps run_steps_baseline, run_steps_avx2, run_steps_avx512;
+
+#endif

@@ -1,0 +1,29 @@
+/* kernel.c once more, for x86-64 with AVX-512. */
+#include "kernel.h"
+
+#if defined(__GNUC__) && defined(__x86_64__)
+/* What the headers define must not be compiled for AVX-512: other files might end up calling it. */
+#include <math.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((                     \
+    target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))),    \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
+#endif
+
+#define RUN_STEPS run_steps_avx512
+#define LANES 16
+#define TILE_ROWS 8 /* 32 registers: 8 * 3 sums, 3 vectors of `right`, one element of `left` */
+#define TILE_VECTORS 3
+#include "kernel.c"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

@@ -1,0 +1,221 @@
+/* Where a network lies in memory, how it gets in and out, and which version of the kernel runs. */
+#include "kernel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Under AddressSanitizer the gap behind every tensor is forbidden ground, so that a stage that runs
+ * over the end of one tensor into the next is caught. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifdef SANITIZED
+#include <sanitizer/asan_interface.h>
+enum { GAP = 64 };
+#else
+#define ASAN_POISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
+enum { GAP = 0 };
+#endif
+
+enum { LINE = PAD * sizeof(float) }; /* every tensor starts at a multiple of so many bytes */
+
+/* ------------------------------------------------------------------------------------- memory */
+
+/* Hands out pieces of one block. Laid out twice: without memory, to learn the size, then in
+ * earnest. */
+typedef struct {
+    char *next; /* NULL while measuring */
+    double bytes; /* a double cannot overflow; beyond 2**53 there is no such memory anyway */
+} Block;
+
+static void *piece(Block *block, extent rows, extent stride, size_t element)
+{
+    const double wanted = ceil((double)rows * (double)stride * (double)element / LINE) * LINE;
+    void *start = block->next;
+    block->bytes += wanted + GAP;
+    if (start != NULL) {
+        block->next += (size_t)wanted;
+        ASAN_POISON_MEMORY_REGION(block->next, GAP);
+        block->next += GAP;
+    }
+    return start;
+}
+
+static float *floats(Block *block, Layout layout)
+{
+    return piece(block, layout.rows, layout.stride, sizeof(float));
+}
+
+static void lay_out(Network *net, Block *block)
+{
+    const extent n = net->sizes.batch;
+    const Layout hidden = {n, net->sizes.n_hidden, net->hidden_stride};
+    const Layout unit = {1, net->sizes.n_hidden, net->hidden_stride};
+    for (int t = 0; t < TENSORS; t++) {
+        net->parameters.each[t] = floats(block, net->parameter_layouts[t]);
+        net->gradients.each[t] = floats(block, net->parameter_layouts[t]);
+    }
+    net->Xb = piece(block, n, net->sizes.block_size, sizeof(int32_t));
+    net->Yb = piece(block, n, 1, sizeof(int32_t));
+    /* Characters are moved as whole vectors, and the last one of a row may reach into the next row:
+     * hence one row more. */
+    net->embcat = piece(block, n + 1, net->embcat_stride, sizeof(float));
+    net->hprebn = floats(block, hidden);
+    net->bnvar_inv = floats(block, unit);
+    net->bnraw = floats(block, hidden);
+    net->hpreact = floats(block, hidden);
+    net->h = floats(block, hidden);
+    net->logits = piece(block, n, net->logits_stride, sizeof(float));
+    for (int a = 0; a < ACTIVATIONS; a++)
+        net->d.each[a] = piece(block, n + 1, net->activation_layouts[a].stride, sizeof(float));
+    net->W1T = piece(block, net->sizes.n_hidden, net->embcat_stride, sizeof(float));
+    net->W2T = piece(block, net->sizes.vocabulary, net->hidden_stride, sizeof(float));
+}
+
+/* A row's length in whole vectors. Rows a multiple of some hundred bytes apart would share few
+ * places in the first-level cache, and a pass down a column would find none of them there: they are
+ * set apart by one vector more. */
+static extent padded(extent length)
+{
+    const extent stride = (length + PAD - 1) / PAD * PAD;
+    return stride % 128 == 0 ? stride + PAD : stride;
+}
+
+Network *network_create(Sizes sizes)
+{
+    Network *net = calloc(1, sizeof *net);
+    if (net == NULL) return NULL;
+    const extent V = sizes.vocabulary, E = sizes.n_embd, H = sizes.n_hidden, n = sizes.batch;
+    const extent BE = sizes.block_size * E;
+    net->sizes = sizes;
+    net->C_stride = padded(E);
+    net->embcat_stride = padded(BE);
+    net->hidden_stride = padded(H);
+    net->logits_stride = padded(V);
+
+    const Layout unit = {1, H, net->hidden_stride}, hidden = {n, H, net->hidden_stride};
+    const Layout parameters[TENSORS] = {
+        {V, E, net->C_stride}, {BE, H, net->hidden_stride}, unit, {H, V, net->logits_stride},
+        {1, V, net->logits_stride}, unit, unit,
+    };
+    const Layout activations[ACTIVATIONS] = {
+        {n, V, net->logits_stride}, hidden, hidden, hidden, {n, BE, net->embcat_stride},
+    };
+    memcpy(net->parameter_layouts, parameters, sizeof parameters);
+    memcpy(net->activation_layouts, activations, sizeof activations);
+
+    Block block = {NULL, LINE};
+    lay_out(net, &block);
+    if (block.bytes < 0x1p53 && block.bytes < (double)(SIZE_MAX / 2))
+        net->memory = calloc(1, (size_t)block.bytes);
+    if (net->memory == NULL) {
+        free(net);
+        return NULL;
+    }
+    block.next = (char *)net->memory + (LINE - (uintptr_t)net->memory % LINE) % LINE;
+    lay_out(net, &block);
+    return net;
+}
+
+void network_destroy(Network *net)
+{
+    if (net == NULL) return;
+    free(net->memory); /* AddressSanitizer lifts the poison of what is freed */
+    free(net);
+}
+
+/* ----------------------------------------------------------------------------------- in and out */
+
+static void store_rows(float *to, const float *from, Layout layout)
+{
+    for (extent r = 0; r < layout.rows; r++)
+        memcpy(to + r * layout.columns, from + r * layout.stride,
+               (size_t)layout.columns * sizeof(float));
+}
+
+void network_load(Network *net, const Parameters *from)
+{
+    for (int t = 0; t < TENSORS; t++) {
+        const Layout layout = net->parameter_layouts[t];
+        float *to = net->parameters.each[t];
+        memset(to, 0, (size_t)(layout.rows * layout.stride) * sizeof(float));
+        for (extent r = 0; r < layout.rows; r++)
+            memcpy(to + r * layout.stride, from->each[t] + r * layout.columns,
+                   (size_t)layout.columns * sizeof(float));
+    }
+    /* The padding of b2 belongs to characters that do not exist: with a bias of minus infinity
+     * their probability is zero, and so is every gradient that would change it. */
+    for (extent v = net->sizes.vocabulary; v < net->logits_stride; v++)
+        net->parameters.b2[v] = -INFINITY;
+}
+
+void network_store(const Network *net, const Parameters *to)
+{
+    for (int t = 0; t < TENSORS; t++)
+        store_rows(to->each[t], net->parameters.each[t], net->parameter_layouts[t]);
+}
+
+void network_store_gradients(const Network *net, const Parameters *to, const Activations *also)
+{
+    for (int t = 0; t < TENSORS; t++)
+        store_rows(to->each[t], net->gradients.each[t], net->parameter_layouts[t]);
+    for (int a = 0; a < ACTIVATIONS; a++)
+        store_rows(also->each[a], net->d.each[a], net->activation_layouts[a]);
+}
+
+/* ------------------------------------------------------------------------------------- checks */
+
+int64_t first_bad_id(const Examples *examples, extent vocabulary)
+{
+    for (int64_t at = 0; at < examples->stream_length; at++) {
+        const int64_t id = id_at(examples, at);
+        if (id < 0 || id >= vocabulary) return at;
+    }
+    return -1;
+}
+
+int64_t first_bad_position(const Examples *examples, extent block_size)
+{
+    const int64_t last = examples->stream_length - block_size - 1;
+    for (int64_t at = 0; at < examples->examples; at++) {
+        const int64_t position = position_at(examples, at);
+        if (position < 0 || position > last) return at;
+    }
+    return -1;
+}
+
+int64_t first_bad_index(const int64_t *indices, int64_t length, int64_t examples)
+{
+    for (int64_t at = 0; at < length; at++)
+        if (indices[at] < 0 || indices[at] >= examples) return at;
+    return -1;
+}
+
+/* ----------------------------------------------------------------------------------- dispatch */
+
+run_steps *steps_for(int instruction_set)
+{
+    switch (instruction_set) {
+    case BASELINE: return run_steps_baseline;
+#if defined(__GNUC__) && defined(__x86_64__)
+    /* These ask the processor and, for the width of its registers, the operating system. */
+    case AVX2:
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? run_steps_avx2
+                                                                               : NULL;
+    case AVX512:
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
+                       && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
+                   ? run_steps_avx512
+                   : NULL;
+#endif
+    default: return NULL;
+    }
+}

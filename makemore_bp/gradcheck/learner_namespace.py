@@ -1,0 +1,105 @@
+"""The names that a learner's script finds: those that the lecture's notebook has in scope."""
+
+from __future__ import annotations
+
+import random
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from makemore_bp.network.parameters import NAMES
+
+SEED = 2147483647  # of the generator g, the lecture's
+
+
+def namespace(record: Mapping[str, Any], gradients: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The names for a script: modules, sizes, the batch, parameters and every forward tensor.
+
+    ``record`` is that of the op-by-op forward pass, ``gradients`` are autograd's by tensor name.
+    As in the notebook after loss.backward(), every tensor has its gradient in ``.grad``.
+    """
+    n, block_size = record["Xb"].shape
+    names = dict(record)
+    names |= {
+        "torch": torch,
+        "F": F,
+        "random": random,
+        "g": torch.Generator().manual_seed(SEED),
+        "n": n,
+        "batch_size": n,
+        "block_size": block_size,
+        "vocab_size": record["C"].shape[0],
+        "n_embd": record["C"].shape[1],
+        "n_hidden": record["b1"].shape[0],
+        "parameters": [record[name] for name in NAMES],
+        "loss_fast": F.cross_entropy(record["logits"], record["Yb"]),
+        "hpreact_fast": _batchnorm(record),
+    }
+    for name, gradient in gradients.items():
+        names[name].grad = gradient.clone()
+    names["cmp"] = comparison(record, gradients)
+    return names
+
+
+def _batchnorm(record: Mapping[str, Any]) -> Tensor:
+    hprebn, bngain, bnbias = (record[name] for name in ("hprebn", "bngain", "bnbias"))
+    centred = hprebn - hprebn.mean(0, keepdim=True)
+    variance = hprebn.var(0, keepdim=True, unbiased=True)
+    result: Tensor = bngain * centred / torch.sqrt(variance + 1e-5) + bnbias
+    return result
+
+
+def comparison(
+    record: Mapping[str, Any], gradients: Mapping[str, Tensor]
+) -> Callable[[Any, Any, Any], None]:
+    """The function ``cmp(s, dt, t)`` that the lecture's cells call: it prints how the gradient
+    ``dt`` compares with autograd's of the tensor ``t``, under the name ``s``."""
+    names = {id(tensor): name for name, tensor in record.items()}
+
+    def cmp(s: Any, dt: Any, t: Any = None) -> None:
+        name = names.get(id(t), str(s))
+        truth = gradients.get(name)
+        label = f"{s!s:15s} | "
+        if truth is None:
+            print(f"{label}there is no gradient of this name to compare with")
+        elif not isinstance(dt, Tensor):
+            print(f"{label}is no tensor but {type(dt).__name__}")
+        elif dt.shape != truth.shape:
+            print(f"{label}shape {tuple(dt.shape)} where {tuple(truth.shape)} is expected")
+        else:
+            own = dt.detach().to(truth.dtype)
+            exact, close = bool((own == truth).all()), torch.allclose(own, truth)
+            distance = (own - truth).abs().max().item()
+            print(f"{label}exact: {exact!s:5s} | approximate: {close!s:5s} | maxdiff: {distance}")
+
+    return cmp
+
+
+class _Silent(types.ModuleType):
+    """A module that draws nothing: whatever is asked of it can be called and does nothing."""
+
+    __path__: list[str] = []  # noqa: RUF012  (a module's own attribute: it lets submodules load)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    def __iter__(self) -> Any:
+        return iter((self, self))
+
+
+def silence_matplotlib() -> None:
+    """Lets the notebook's ``import matplotlib.pyplot as plt`` do no harm: no window can open, and
+    the import works where matplotlib is not installed."""
+    stub = _Silent("matplotlib")
+    sys.modules["matplotlib"] = stub
+    sys.modules["matplotlib.pyplot"] = stub

@@ -1,0 +1,46 @@
+"""Autograd's gradients, the first of the two references that hand-written ones are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from makemore_bp.network.passes import LECTURE_ORDER, Network
+from makemore_bp.network.stage import Record
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The forward pass, detached, and autograd's gradient of each tensor by the tensor's name."""
+
+    record: Record
+    gradients: dict[str, Tensor]
+
+    @property
+    def finite(self) -> bool:
+        """Whether no gradient holds an infinity or a NaN."""
+        return all(bool(gradient.isfinite().all()) for gradient in self.gradients.values())
+
+
+def autograd_reference(
+    parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor, cross_entropy: str = "op-by-op"
+) -> Reference:
+    """Autograd's gradients of a batch Xb (n, block_size), Yb (n), in the parameters' precision.
+
+    The forward pass is the one with one operation a line, so that each of the 26 tensors of the
+    lecture has a gradient. With ``cross_entropy="fused"`` the loss is PyTorch's own, which stays
+    finite where probabilities underflow; then the tensors between logits and logprobs are absent.
+    """
+    leaves = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
+    with torch.enable_grad():
+        record = Network.of(cross_entropy=cross_entropy).forward(leaves, Xb, Yb)
+        names = [name for name in LECTURE_ORDER if name in record]
+        for name in names:
+            record[name].retain_grad()
+        record["loss"].backward()
+    gradients = {name: record[name].grad for name in names}
+    detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in record.items()}
+    return Reference(detached, gradients)
