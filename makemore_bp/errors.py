@@ -1,4 +1,4 @@
-"""The two ways in which the tool says no."""
+"""The ways in which the tool says no."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ class RequestError(Exception):
 
 class DivergedError(Exception):
     """The run was carried out and went wrong: a loss or a weight is no longer finite.
+
+    The command line prints the message and exits with 1.
+    """
+
+
+class LostRankError(Exception):
+    """Another process of a run over several has ended, so this one cannot go on.
 
     The command line prints the message and exits with 1.
     """

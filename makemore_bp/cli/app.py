@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 
 from makemore_bp import __version__
 from makemore_bp.cli import config, data, evaluate, exercise, gradcheck, sample, train
-from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.distributed import launch
+from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.text import visible
 
 _NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
@@ -31,6 +32,9 @@ class _Commands(TyperGroup):
             raise typer.Exit(2) from None
         except DivergedError as error:
             _say(str(error))
+            raise typer.Exit(1) from None
+        except LostRankError as error:
+            _say(str(error), on_every_rank=True)  # rank 0 may be the one that is gone
             raise typer.Exit(1) from None
         except BrokenPipeError:
             # Whoever read our output has seen enough (`| head`). What is still buffered must go
@@ -95,5 +99,7 @@ def main() -> None:
     app(prog_name="makemore-bp")
 
 
-def _say(message: str) -> None:
-    print(f"Error: {message}", file=sys.stderr)
+def _say(message: str, on_every_rank: bool = False) -> None:
+    """An error of a run over several ranks is every rank's; rank 0 tells it."""
+    if on_every_rank or launch.speaks():
+        print(f"Error: {message}", file=sys.stderr)

@@ -6,13 +6,18 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
+from makemore_bp.distributed import launch
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
+
+if TYPE_CHECKING:
+    from makemore_bp.distributed.launch import Place
+    from makemore_bp.training.loop import Reporter
 
 FRESH_NAMES = 20
 
@@ -44,10 +49,16 @@ def train(
     from makemore_bp.training import run_folder, start
     from makemore_bp.training.signals import Interrupted
 
+    here = launch.place()
+    quiet = quiet or not launch.speaks()
+    if resume is not None:
+        _refuse_with_resume(config, out, overwrite)
     with ProgressReporter(quiet=quiet) as reporter:
         try:
-            if resume is not None:
-                _refuse_with_resume(config, out, overwrite)
+            if here is not None:
+                folder = _folder_for_ranks(out, resume)
+                summary = _on_ranks(here, config, set_ or [], folder, resume, overwrite, reporter)
+            elif resume is not None:
                 folder = resume
                 summary = start.resume(folder, set_ or [], reporter)
             else:
@@ -60,10 +71,43 @@ def train(
                 command = shlex.join(["makemore-bp", "train", "--resume", str(folder)])
                 print(f"Stopped and saved. To go on: {visible(command)}", file=sys.stderr)
             raise typer.Exit(stopped.exit_code) from None
+    if not launch.speaks():
+        return
     if as_json:
         print(json.dumps({"run": str(folder), **summary}))
     elif not quiet:
         _show(folder, summary)
+
+
+def _folder_for_ranks(out: Path | None, resume: Path | None) -> Path:
+    folder = out or resume
+    if folder is None:
+        raise RequestError(
+            "Under torchrun name the run's folder by --out, so that ranks that are restarted find "
+            "the run again."
+        )
+    return folder
+
+
+def _on_ranks(
+    here: Place,
+    config: str | None,
+    overrides: list[str],
+    folder: Path,
+    resume: Path | None,
+    overwrite: bool,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    from makemore_bp import config as configs
+    from makemore_bp.distributed.process_group import joined
+    from makemore_bp.training import distributed_start
+
+    with joined(here) as group:
+        if resume is not None:
+            return distributed_start.resume(folder, overrides, reporter, group)
+        return distributed_start.new(
+            lambda: configs.load(config, overrides), folder, reporter, group, overwrite
+        )
 
 
 def _refuse_with_resume(config: str | None, out: Path | None, overwrite: bool) -> None:

@@ -11,9 +11,11 @@ from torch import Tensor
 from makemore_bp.config import Config
 from makemore_bp.dataset import Examples
 from makemore_bp.engines import Engine, native
+from makemore_bp.engines.distributed_engine import DistributedEngine
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
+from makemore_bp.network.ranks import ALONE, Ranks
 
 # Above so many multiplications a step PyTorch's matrix library on all cores is faster than the
 # kernel on one; measured by benchmarks/crossover.py.
@@ -51,16 +53,50 @@ def choose(config: Config, vocabulary: int) -> Choice:
     return Choice("native", f"the fastest for {work / 1e6:,.1f} million multiplications a step")
 
 
+def choose_distributed(config: Config, local_rank: int, size: int) -> Choice:
+    """The engine for a configuration on one of ``size`` ranks.
+
+    Raises RequestError if it cannot run there: the native engine, a batch that leaves a rank
+    without a row, or a device that this rank does not have.
+    """
+    if config.engine == "native":
+        raise RequestError("engine: native trains in one process. Take engine: auto or torch.")
+    if config.device not in ("cpu", "cuda"):
+        raise RequestError(
+            f"device: {config.device} is one device, and every rank needs its own. Take device: "
+            "cpu, or cuda, of which each rank of a machine takes the next."
+        )
+    if config.train.batch_size < size:
+        raise RequestError(
+            f"train.batch_size = {config.train.batch_size:,} leaves some of {size:,} ranks without "
+            "an example. Make the batch larger or start fewer ranks."
+        )
+    _refuse_missing(rank_device(config.device, local_rank))
+    return Choice("torch", f"{size:,} rank{'s' * (size > 1)} over torch.distributed")
+
+
+def rank_device(device: str, local_rank: int) -> str:
+    """The device of a rank: GPUs are dealt out one by one."""
+    return device if device == "cpu" else f"{device}:{local_rank}"
+
+
 def make(
-    choice: Choice, config: Config, parameters: Mapping[str, Tensor], examples: Examples
+    choice: Choice,
+    config: Config,
+    parameters: Mapping[str, Tensor],
+    examples: Examples,
+    ranks: Ranks = ALONE,
 ) -> Engine:
     """The chosen engine, holding a copy of ``parameters``."""
     if choice.engine == "native":
         from makemore_bp.engines.native_engine import NativeEngine
 
         return NativeEngine(parameters, examples, config.train.batch_size)
-    network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
-    return TorchEngine(network, parameters, examples, config.device)
+    switches = (config.backward.cross_entropy, config.backward.batchnorm)
+    if ranks is not ALONE:
+        network = Network.distributed(*switches)
+        return DistributedEngine(network, parameters, examples, config.device, ranks)
+    return TorchEngine(Network.of(*switches), parameters, examples, config.device)
 
 
 def multiplications(config: Config, vocabulary: int) -> int:

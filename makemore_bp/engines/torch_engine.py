@@ -36,12 +36,15 @@ class TorchEngine:
         return torch.stack(losses).cpu()
 
     def _step(self, Xb: Tensor, Yb: Tensor, lr: float) -> Tensor:
-        record = self._network.forward(self._parameters, Xb, Yb)
-        gradients = self._network.backward(record)
+        loss, gradients = self._passes(Xb, Yb)
         for name, parameter in self._parameters.items():
             parameter.add_(gradients["d" + name], alpha=-lr)
-        loss: Tensor = record["loss"]
         return loss
+
+    def _passes(self, Xb: Tensor, Yb: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The minibatch's loss and its gradients by name."""
+        record = self._network.forward(self._parameters, Xb, Yb)
+        return record["loss"], self._network.backward(record)
 
     def parameters(self) -> dict[str, Tensor]:
         """See ``Engine.parameters``. The tensors lie on the engine's device."""

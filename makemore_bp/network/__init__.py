@@ -11,6 +11,10 @@ Read it in this order; each file is one stage, its forward function above its ba
     parameters.py            what is learned, and where it starts
     stage.py                 how a rule finds what it reads
 
+A batch whose rows lie with several processes: ranks.py says how their sums become one, and
+batchnorm_distributed.py, batchnorm_fused_distributed.py and cross_entropy_distributed.py take the
+place of the stages that look across the batch.
+
 Only functions of tensors: nothing here reads a file, a setting or a clock, and nothing calls
 autograd. ``dx`` is always the derivative of the loss with respect to ``x``, of the shape of ``x``.
 """

@@ -9,17 +9,31 @@ from torch import Tensor
 
 from makemore_bp.network import (
     batchnorm,
+    batchnorm_distributed,
     batchnorm_fused,
+    batchnorm_fused_distributed,
     cross_entropy,
+    cross_entropy_distributed,
     cross_entropy_fused,
     linear,
 )
 from makemore_bp.network.embedding import embedding
+from makemore_bp.network.ranks import ALONE, Ranks
 from makemore_bp.network.stage import Record, Rule, Stage, run_backward, run_forward
 from makemore_bp.network.tanh import tanh
 
 BATCHNORM = {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused}
 CROSS_ENTROPY = {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused}
+
+# The same two pairs where the rows of a batch lie with several processes.
+BATCHNORM_DISTRIBUTED = {
+    "op-by-op": batchnorm_distributed.op_by_op,
+    "fused": batchnorm_fused_distributed.fused,
+}
+CROSS_ENTROPY_DISTRIBUTED = {
+    "op-by-op": cross_entropy_distributed.op_by_op,
+    "fused": cross_entropy_distributed.fused,
+}
 
 # The tensors whose gradients the lecture checks, in its order.
 # fmt: off
@@ -40,29 +54,38 @@ class Network:
     @classmethod
     def of(cls, cross_entropy: str = "op-by-op", batchnorm: str = "op-by-op") -> Network:
         """The network with the named backward passes, each ``op-by-op`` or ``fused``."""
-        return cls(
-            (
-                embedding,
-                linear.hidden,
-                BATCHNORM[batchnorm],
-                tanh,
-                linear.output,
-                CROSS_ENTROPY[cross_entropy],
-            )
-        )
+        return cls._of(CROSS_ENTROPY[cross_entropy], BATCHNORM[batchnorm])
+
+    @classmethod
+    def distributed(cls, cross_entropy: str, batchnorm: str) -> Network:
+        """The same for a batch whose rows lie with several processes."""
+        return cls._of(CROSS_ENTROPY_DISTRIBUTED[cross_entropy], BATCHNORM_DISTRIBUTED[batchnorm])
+
+    @classmethod
+    def _of(cls, cross_entropy: Stage, batchnorm: Stage) -> Network:
+        return cls((embedding, linear.hidden, batchnorm, tanh, linear.output, cross_entropy))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules of all stages in the order of the backward pass, last stage first."""
         return tuple(rule for stage in reversed(self.stages) for rule in stage.backward)
 
-    def forward(self, parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor) -> Record:
+    def forward(
+        self,
+        parameters: Mapping[str, Tensor],
+        Xb: Tensor,
+        Yb: Tensor,
+        n: int | None = None,
+        ranks: Ranks = ALONE,
+    ) -> Record:
         """Runs a batch through the network.
 
         Xb (n, block_size) and Yb (n) are integer ids. Returns the record: the parameters, the
-        batch, every intermediate tensor by its name, and the scalar ``loss``.
+        batch, every intermediate tensor by its name, and the scalar ``loss``. In a distributed
+        network Xb and Yb are this rank's rows, ``n`` the number of all ranks' rows, and the loss
+        this rank's share.
         """
-        record: Record = {**parameters, "Xb": Xb, "Yb": Yb, "n": Xb.shape[0]}
+        record: Record = {**parameters, "Xb": Xb, "Yb": Yb, "n": n or Xb.shape[0], "ranks": ranks}
         return run_forward(self.stages, record)
 
     def backward(self, record: Record) -> dict[str, Tensor]:

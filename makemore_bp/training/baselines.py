@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from makemore_bp.dataset import Dataset, Examples
-
-Pairs = np.ndarray[tuple[int], np.dtype[np.int64]]
+from makemore_bp.dataset.counting import Numbers, counted, numbered
 
 
 def uniform(vocabulary: int) -> float:
@@ -23,14 +22,13 @@ def bigram(data: Dataset) -> dict[str, float | None]:
     None.
     """
     V = len(data.vocabulary)
-    train = _pairs(data.train, V)
-    seen, counts = np.unique(train, return_counts=True)
-    totals = np.bincount(train // V, minlength=V)
+    seen, counts = _pairs(data.train, V)
+    totals = np.bincount(seen // V, weights=counts, minlength=V)  # float64, exact below 2**53
 
     def loss(examples: Examples) -> float | None:
         if not len(examples):
             return None
-        pairs, times = np.unique(_pairs(examples, V), return_counts=True)
+        pairs, times = _pairs(examples, V)
         at = np.minimum(np.searchsorted(seen, pairs), len(seen) - 1)
         count = np.where(seen[at] == pairs, counts[at], 0)
         logprobs = np.log(count + 1) - np.log(totals[pairs // V] + V)
@@ -39,9 +37,6 @@ def bigram(data: Dataset) -> dict[str, float | None]:
     return {split: loss(data[split]) for split in ("train", "val", "test")}
 
 
-def _pairs(examples: Examples, V: int) -> Pairs:
-    """The last character of each context and its target, as one number."""
-    stream, positions = examples.stream.numpy(), examples.positions.numpy()
-    before = stream[positions + examples.block_size - 1].astype(np.int64)
-    pairs: Pairs = before * V + stream[positions + examples.block_size]
-    return pairs
+def _pairs(examples: Examples, V: int) -> tuple[Numbers, Numbers]:
+    """The last character of a context and its target, as one number; and how often they occur."""
+    return counted(numbered(examples, V, first=examples.block_size - 1))

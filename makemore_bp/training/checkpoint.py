@@ -9,6 +9,7 @@ so equal runs have equal files.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import struct
 from dataclasses import dataclass
@@ -93,10 +94,15 @@ def load(path: Path) -> Checkpoint:
     that ``save`` wrote. The header is looked at before the rest is read, so a large foreign file
     costs neither memory nor time.
     """
+    return load_raw(path)[1]
+
+
+def load_raw(path: Path) -> tuple[bytes, Checkpoint]:
+    """Like ``load``; gives the file's bytes as well, for processes that cannot read it."""
     try:
         with path.open("rb") as file:
             about, raw = _read(file)
-        return _assemble(about, raw)
+        return raw, _assemble(about, raw)
     except RequestError as error:
         raise RequestError(
             f"{visible(str(path))} is no usable checkpoint: {error} "
@@ -104,6 +110,11 @@ def load(path: Path) -> Checkpoint:
         ) from None
     except OSError as error:
         raise RequestError(f"{visible(str(path))} cannot be read: {error.strerror}.") from None
+
+
+def loads(raw: bytes) -> Checkpoint:
+    """The checkpoint of such bytes."""
+    return _assemble(*_read(io.BytesIO(raw)))
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, Any], bytes]:

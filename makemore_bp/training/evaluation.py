@@ -3,7 +3,8 @@
 Both look only at contexts and targets, and a short context repeats: of the 182,625 training
 examples of the lecture's names, a few thousand contexts are distinct. So each distinct context
 passes through the network once and counts as often as it occurs, which is exact. Where contexts
-are too long to be numbered in 64 bits, every example passes through by itself.
+are too long to be numbered in 64 bits, every example passes through by itself. Several ranks share
+the contexts, and their sums are added up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from makemore_bp.dataset import Examples
+from makemore_bp.dataset.counting import Numbers, counted, numbered
+from makemore_bp.distributed.shares import share
 from makemore_bp.network import inference
+from makemore_bp.network.ranks import ALONE, Ranks
 
 ELEMENTS = 2**23  # the most numbers in one layer's output while evaluating, 32 MiB in float32
 
@@ -38,44 +42,43 @@ class Batch:
 
 
 class Weighted:
-    """The examples of a split as distinct contexts with counts, where they can be numbered."""
+    """The examples of a split as distinct contexts with counts, where they can be numbered.
 
-    def __init__(self, examples: Examples, vocabulary: int, device: str = "cpu") -> None:
+    ``total`` counts all of them; the batches are this rank's, every context being one rank's.
+    """
+
+    def __init__(
+        self, examples: Examples, vocabulary: int, device: str = "cpu", ranks: Ranks = ALONE
+    ) -> None:
         self.total = len(examples)
+        self.ranks = ranks
         self._examples = examples
         self._vocabulary = vocabulary
         self._device = device
-        self._keys: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+        self._keys: Numbers | None = None
         if vocabulary ** (examples.block_size + 1) < 2**63:
-            self._keys, self._counts = np.unique(
-                self._number(examples, vocabulary), return_counts=True
-            )
+            self._keys, self._counts = counted(self._own())
 
-    @staticmethod
-    def _number(examples: Examples, vocabulary: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Each example as one number: its ids are the digits, the target the last."""
-        stream, positions = examples.stream.numpy(), examples.positions.numpy()
-        keys = np.zeros(len(positions), dtype=np.int64)
-        for offset in range(examples.block_size + 1):
-            keys *= vocabulary
-            keys += stream[positions + offset]
-        return keys
+    def _own(self) -> Iterator[Numbers]:
+        """Context and target of this rank's examples as one number, the target the last digit."""
+        rank, size = self.ranks.rank, self.ranks.size
+        for keys in numbered(self._examples, self._vocabulary):
+            yield keys if size == 1 else keys[keys // self._vocabulary % size == rank]
 
     def batches(self, width: int) -> Iterator[Batch]:
-        """All contexts, so many at a time that a layer of ``width`` columns stays small."""
+        """The contexts, so many at a time that a layer of ``width`` columns stays small."""
         size = max(1, ELEMENTS // width)
         return self._plain(size) if self._keys is None else self._distinct(self._keys, size)
 
     def _plain(self, size: int) -> Iterator[Batch]:
-        for first in range(0, self.total, size):
-            indices = torch.arange(first, min(first + size, self.total))
+        own = share(self.total, self.ranks.rank, self.ranks.size)
+        for first in range(own.start, own.stop, size):
+            indices = torch.arange(first, min(first + size, own.stop))
             Xb, Yb = self._examples.batch(indices)
             ones = torch.ones(len(indices), dtype=torch.float64)
             yield self._on_device(Batch(Xb, ones, indices - first, Yb, ones))
 
-    def _distinct(
-        self, keys: np.ndarray[tuple[int], np.dtype[np.int64]], size: int
-    ) -> Iterator[Batch]:
+    def _distinct(self, keys: Numbers, size: int) -> Iterator[Batch]:
         contexts = keys // self._vocabulary
         starts = np.flatnonzero(np.diff(contexts, prepend=-1))  # each context's first pair
         for first in range(0, len(starts), size):
@@ -94,9 +97,7 @@ class Weighted:
             )
             yield self._on_device(batch)
 
-    def _digits(
-        self, contexts: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    def _digits(self, contexts: Numbers) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
         B = self._examples.block_size
         digits = np.empty((len(contexts), B), dtype=np.int64)
         for column in reversed(range(B)):
@@ -130,7 +131,7 @@ def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
         for batch in train.batches(width):
             hprebn = inference.hidden(parameters, batch.Xb).to("cpu", torch.float64)
             result += batch.counts.to("cpu")[None, :] @ of(hprebn)
-        return result
+        return train.ranks.sum(result)
 
     mean = total(lambda hprebn: hprebn) / train.total
     variance = total(lambda hprebn: (hprebn - mean) ** 2) / max(1, train.total - 1)
@@ -147,4 +148,4 @@ def loss(parameters: Mapping[str, Tensor], statistics: Statistics, split: Weight
         logits = inference.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
         logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].to("cpu", torch.float64)
         total -= float((logprobs * batch.pair_counts.to("cpu")).sum())
-    return total / split.total
+    return float(split.ranks.sum(torch.tensor(total, dtype=torch.float64))) / split.total

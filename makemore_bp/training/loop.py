@@ -4,6 +4,9 @@ A run is a sequence of chunks of steps. Between chunks, at steps that the config
 state is saved, losses are evaluated and lines are written; within a chunk the engine is alone with
 its minibatches. How a run is cut into chunks changes nothing in its numbers, so neither does
 where it was stopped and resumed.
+
+Several ranks run the same loop side by side, on the same chunks, and stop at the same step; rank 0
+alone writes.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ from makemore_bp.config import Config, learning_rate
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines.choice import Choice
 from makemore_bp.engines.choice import make as make_engine
-from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.ranks import ALONE, Ranks
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
-from makemore_bp.training.metrics import Metrics
+from makemore_bp.training.metrics import Metrics, Unwritten
 from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
@@ -90,6 +94,7 @@ class Training:
     reporter: Reporter
     stop: Stop
     chunk_seconds: float = CHUNK_SECONDS
+    ranks: Ranks = ALONE
 
     began: float = field(default_factory=time.perf_counter)
     _trained_seconds: float = field(default=0.0, init=False)
@@ -99,28 +104,35 @@ class Training:
     _saved: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        config, data = self.config, self.data
-        self._engine = make_engine(self.choice, config, self.state.parameters, data.train)
+        config, data, ranks = self.config, self.data, self.ranks
+        self._engine = make_engine(self.choice, config, self.state.parameters, data.train, ranks)
         V, device = len(data.vocabulary), config.device
-        self._splits = {name: Weighted(data[name], V, device) for name in ("train", "val", "test")}
+        self._splits = {
+            name: Weighted(data[name], V, device, ranks) for name in ("train", "val", "test")
+        }
+        self._writes = ranks.rank == 0
 
     def run(self, resumed: bool = False) -> dict[str, Any]:
         """Trains to the last step and returns the summary, which is also written.
 
         Raises Interrupted when asked to stop, after saving; DivergedError when a loss or a weight
-        is not finite, with the last good state on disk; RequestError if the disk is full.
+        is not finite, with the last good state on disk; RequestError if the disk is full;
+        LostRankError if another rank has ended.
         """
         self._saved = self.state.step if resumed else None
-        self._metrics = Metrics(self.folder, self.state.step)
+        self._metrics = Metrics(self.folder, self.state.step) if self._writes else Unwritten()
         try:
             self.reporter.started(self.state.step, self.config.train.steps, self.choice)
             while self.state.step < self.config.train.steps:
                 self._until(self._next_pause())
             self._save()
             summary = self._summary()
+        except LostRankError as lost:
+            raise LostRankError(f"{lost} The last state, {self._kept()}.") from None
         finally:
             self._metrics.close()
-        run_folder.write_summary(self.folder, summary)
+        if self._writes:
+            run_folder.write_summary(self.folder, summary)
         return summary
 
     def _next_pause(self) -> int:
@@ -179,16 +191,20 @@ class Training:
             self._diverged(first + good, f"the loss is {float(losses[good])}", rates[good])
 
     def _diverged(self, step: int, what: str, lr: float) -> None:
-        kept = "nothing was saved" if self._saved is None else f"step {self._saved:,} is kept"
         raise DivergedError(
             f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
-            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {kept}."
+            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {self._kept()}."
         )
 
+    def _kept(self) -> str:
+        return "nothing was saved" if self._saved is None else f"step {self._saved:,} is kept"
+
     def _answer_stop(self) -> None:
-        if self.stop.signal is not None:
+        """Stops all ranks if one was asked to; else they take the longest chunk that one wants."""
+        signal, self._chunk = self.ranks.largest([self.stop.signal or 0, self._chunk])
+        if signal:
             self._save()
-            raise Interrupted(self.stop.signal)
+            raise Interrupted(signal)
 
     def _calibrated(self) -> Statistics:
         if self._statistics is None or self._statistics[0] != self.state.step:
@@ -223,7 +239,7 @@ class Training:
         for name, parameter in self._engine.parameters().items():
             if not bool(torch.isfinite(parameter).all()):
                 self._diverged(state.step, f"{name} is no longer finite", rate)
-        Checkpoint(
+        checkpoint = Checkpoint(
             config=self.config,
             step=state.step,
             vocabulary=self.data.vocabulary,
@@ -234,7 +250,10 @@ class Training:
             statistics=self._calibrated(),
             generator=state.g.get_state(),
             generator_batchnorm=state.g_batchnorm.get_state(),
-        ).save(self.folder / run_folder.CHECKPOINT)
+        )
+        if self._writes:
+            checkpoint.save(self.folder / run_folder.CHECKPOINT)
+        self.ranks.largest([state.step])  # no rank counts on a state before it is on the disk
         self._saved = state.step
 
     def _summary(self) -> dict[str, Any]:
@@ -246,7 +265,7 @@ class Training:
             **losses,
             "baselines": {
                 "uniform": baselines.uniform(len(self.data.vocabulary)),
-                "bigram": baselines.bigram(self.data),
+                "bigram": baselines.bigram(self.data) if self._writes else None,
             },
             "steps_per_second": speed,
             "seconds": time.perf_counter() - self.began,

@@ -54,6 +54,25 @@ class Metrics:
             raise cannot_write(self._path, error) from None
 
 
+class Unwritten(Metrics):
+    """The metrics of a rank that does not write."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def read(folder: Path) -> Iterator[dict[str, Any]]:
     """The lines of a run's metrics, as far as they are whole."""
     path = folder / NAME

@@ -1,0 +1,69 @@
+"""Training steps across processes: every rank takes its rows of each minibatch.
+
+Batchnorm's sums travel within the passes, as the heart says. What is left are the parameters'
+gradients, of which every rank has the share of its own rows: one flat message a step adds them up,
+with the loss at its end. All ranks then make the same update to the same parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from makemore_bp.dataset import Examples
+from makemore_bp.distributed.shares import share
+from makemore_bp.engines.torch_engine import TorchEngine
+from makemore_bp.network.batchnorm_distributed import COMPLETE
+from makemore_bp.network.parameters import NAMES
+from makemore_bp.network.passes import Network
+from makemore_bp.network.ranks import Ranks
+
+SHARED = tuple("d" + name for name in NAMES if name not in COMPLETE)
+
+
+class DistributedEngine(TorchEngine):
+    """The torch engine on one of several ranks, each with at least one row of every minibatch."""
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Mapping[str, Tensor],
+        examples: Examples,
+        device: str,
+        ranks: Ranks,
+    ) -> None:
+        super().__init__(network, parameters, examples, device)
+        self._ranks = ranks
+        self._batch_size = 0
+
+    @torch.no_grad()
+    def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
+        """See ``Engine.advance``; ``indices`` are those of the whole minibatches."""
+        self._batch_size = indices.shape[1]
+        mine = share(self._batch_size, self._ranks.rank, self._ranks.size)
+        return super().advance(indices[:, mine.start : mine.stop], rates)
+
+    def _passes(self, Xb: Tensor, Yb: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        record = self._network.forward(
+            self._parameters, Xb, Yb, n=self._batch_size, ranks=self._ranks
+        )
+        return whole(record["loss"], self._network.backward(record), self._ranks)
+
+
+def whole(
+    loss: Tensor, gradients: dict[str, Tensor], ranks: Ranks
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The batch's loss and the parameters' gradients from every rank's shares, in one message.
+
+    The other gradients stay as they are: those of a rank's own rows, and those that batchnorm has
+    added up over the ranks already.
+    """
+    shares = [*(gradients[name] for name in SHARED), loss]
+    flat = ranks.sum(torch.cat([tensor.reshape(-1) for tensor in shares]))
+    parts = flat.split([tensor.numel() for tensor in shares])
+    summed = {
+        name: part.view_as(gradients[name]) for name, part in zip(SHARED, parts[:-1], strict=True)
+    }
+    return parts[-1][0], gradients | summed
