@@ -16,6 +16,7 @@ from makemore_bp.distributed import launch
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.text import visible
 
+_OVER_RANKS = ("train", "eval", "gradcheck")  # under torchrun rank 0 alone runs the others
 _NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
 
 
@@ -73,12 +74,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Train the makemore character network by backward passes that are written by hand,
     check every gradient of them, and draw fresh words."""
+    if context.invoked_subcommand not in _OVER_RANKS and not launch.speaks():
+        raise typer.Exit()
 
 
 app.command()(train.train)

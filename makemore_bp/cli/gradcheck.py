@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
+from makemore_bp.distributed import launch
 from makemore_bp.errors import RequestError
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
+    from makemore_bp.distributed.launch import Place
 
 # Without CONFIG the lecture's exercise is checked: 64 hidden units, one operation at a time.
 DEFAULT = "op-by-op"
@@ -106,7 +108,16 @@ def gradcheck(
     if engine is EngineName.native and config is None:
         overrides = ["backward.cross_entropy=fused", "backward.batchnorm=fused", *overrides]
     resolved = configs.load(config or DEFAULT, [*overrides, *(set_ or [])])
-    if case is not None:
+    here = launch.place()
+    if here is not None:
+        alone = [case is not None, file is not None, engine is EngineName.native]
+        if any(alone):
+            raise RequestError(
+                "Under torchrun the pass over several ranks is checked: leave out --case, --file "
+                "and --engine native, or leave out torchrun."
+            )
+        passed = _over_ranks(resolved, here, as_json)
+    elif case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
         passed = _learner(file, resolved, timeout, as_json)
@@ -146,6 +157,25 @@ def _own(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
     else:
         show_check(found, differences, _title(resolved, engine))
     return passed
+
+
+def _over_ranks(resolved: Config, here: Place, as_json: bool) -> bool:
+    from makemore_bp.cli.gradcheck_tables import show_check
+    from makemore_bp.distributed.process_group import joined
+    from makemore_bp.engines.choice import choose_distributed
+    from makemore_bp.gradcheck import setting
+    from makemore_bp.gradcheck.distributed_check import check_ranks
+
+    with joined(here) as group:
+        with group.together():
+            choose_distributed(resolved, here.local_rank, here.size)
+            s = setting.of(resolved)
+        found = check_ranks(s, resolved, group)
+    if here.speaks and as_json:
+        print(json.dumps({**found.as_json(), "ranks": here.size}))
+    elif here.speaks:
+        show_check(found, [], f"{_title(resolved, 'torch')}, {here.size} ranks, the worst of each")
+    return found.passed
 
 
 def _title(resolved: Config, engine: str) -> str:

@@ -81,18 +81,22 @@ def ensure(data: config.Data, block_size: int) -> Path:
     """
     encoding = Encoding.of(data, block_size)
     path = folder() / encoding.name
-    if _whole(path, encoding):
-        return path
+    if not _whole(path, encoding):
+        write_apart(path, encoding, data)
+    return path
+
+
+def write_apart(path: Path, encoding: Encoding, data: config.Data) -> None:
+    """``write`` in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             pool.submit(write, path, encoding, data).result()
         except BrokenProcessPool:
             raise RequestError(
                 f"{visible(data.path)}: the process that encodes the words was ended from outside, "
-                "most likely because it took too much memory. Encode it on a machine with more "
-                f"memory and copy {visible(path.name)} from its folder of caches."
+                "most likely because it took too much memory. Encode them on a machine with more "
+                f"memory and copy {path.name} to {visible(str(path.parent))}."
             ) from None
-    return path
 
 
 def write(path: Path, encoding: Encoding, data: config.Data) -> None:
@@ -101,7 +105,7 @@ def write(path: Path, encoding: Encoding, data: config.Data) -> None:
     Raises RequestError if the words cannot be used, or the file cannot be written.
     """
     dataset = splits.load(data, encoding.block_size)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name in SPLITS:
         examples = dataset[name]
         tensors |= {f"{name}/stream": examples.stream, f"{name}/positions": examples.positions}
@@ -165,14 +169,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise FileNotFoundError(path)
     with safetensors.safe_open(path, framework="pt") as file:
         about = json.loads((file.metadata() or {})[_KEY])
-        return dict(about), {name: file.get_tensor(name) for name in file.keys()}
+        names = file.keys()
+        return dict(about), {name: file.get_tensor(name) for name in names}
 
 
 def _checksum(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].numpy().view(np.uint8))
+        digest.update(memoryview(tensors[name].numpy().view(np.uint8)))
     return digest.hexdigest()
 
 

@@ -100,6 +100,10 @@ class ProcessGroup:
                 content = action()
         return self.from_first(content)
 
+    def meet(self) -> None:
+        """Waits until every rank is here."""
+        self.texts("")
+
     def refuse_different(self, text: str, what: str) -> None:
         """Raises RequestError on every rank unless all have the same ``text``."""
         texts = self.texts(text)

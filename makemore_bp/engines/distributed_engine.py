@@ -62,7 +62,7 @@ def whole(
     """
     shares = [*(gradients[name] for name in SHARED), loss]
     flat = ranks.sum(torch.cat([tensor.reshape(-1) for tensor in shares]))
-    parts = flat.split([tensor.numel() for tensor in shares])
+    parts = torch.split(flat, [tensor.numel() for tensor in shares])
     summed = {
         name: part.view_as(gradients[name]) for name, part in zip(SHARED, parts[:-1], strict=True)
     }

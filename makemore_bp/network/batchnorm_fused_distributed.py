@@ -77,6 +77,4 @@ def dbnbias(dbngain_and_dbnbias: Tensor) -> Tensor:
     return dbngain_and_dbnbias[1:]
 
 
-fused = Stage(
-    forward, backward=(dbngain_and_dbnbias, dbngain, dbnbias, batchnorm_fused.dhprebn)
-)
+fused = Stage(forward, backward=(dbngain_and_dbnbias, dbngain, dbnbias, batchnorm_fused.dhprebn))

@@ -65,9 +65,7 @@ def resume(
     with ExitStack() as held:
         raw = group.on_first(lambda: _hold(folder, held))
         saved = checkpoints.loads(raw)
-        config = _shared(
-            group, lambda: run_folder.resumed_config(folder, saved.config, overrides)
-        )
+        config = _shared(group, lambda: run_folder.resumed_config(folder, saved.config, overrides))
         data, choice = _prepare(config, group)
         with group.together():
             if config.train.steps < saved.step:
@@ -79,6 +77,17 @@ def resume(
                 (folder / run_folder.SUMMARY).unlink(missing_ok=True)
                 run_folder.write_config(folder, config)
         return _train(config, data, choice, folder, saved, reporter, group, began)
+
+
+def saved_run(folder: Path, group: ProcessGroup) -> tuple[Checkpoint, Dataset]:
+    """The latest state of the run in ``folder``, which rank 0 reads, and its words; on every rank.
+
+    Raises RequestError if there is no run or its words are missing or have changed.
+    """
+    saved = checkpoints.loads(group.on_first(lambda: _checkpoint(folder)))
+    data = data_for(saved.config, group)
+    refuse_other_data(saved, data)
+    return saved, data
 
 
 def data_for(config: Config, group: ProcessGroup) -> Dataset:
@@ -119,9 +128,7 @@ def _prepare(config: Config, group: ProcessGroup) -> tuple[Dataset, Choice]:
         # A machine holds the rows of its own ranks.
         rows = max(2, -(-config.train.batch_size * here.local_size // here.size))
         train = config.train.model_copy(update={"batch_size": rows})
-        refuse_what_does_not_fit(
-            config.model_copy(update={"train": train}), len(data.vocabulary)
-        )
+        refuse_what_does_not_fit(config.model_copy(update={"train": train}), len(data.vocabulary))
     return data, choice
 
 
@@ -149,6 +156,11 @@ def _hold(folder: Path, held: ExitStack) -> bytes:
     """Takes the folder of a run that is there, and gives its checkpoint."""
     run_folder.read(folder)  # says what is wrong before a lock file is made
     held.enter_context(run_folder.locked(folder))
+    return _checkpoint(folder)
+
+
+def _checkpoint(folder: Path) -> bytes:
+    run_folder.read(folder)
     return checkpoints.load_raw(folder / run_folder.CHECKPOINT)[0]
 
 
@@ -177,7 +189,7 @@ def _train(
             config, data, choice, folder, state, reporter, stop, began=began, ranks=group
         )
         summary = training.run(resumed=saved is not None and saved.config == config)
-    with group.together():  # no rank leaves before the summary is written
-        if group.rank == 0:
-            (folder / LAUNCH).unlink(missing_ok=True)
+    if group.rank == 0:
+        (folder / LAUNCH).unlink(missing_ok=True)
+    group.meet()  # no rank leaves before the summary is written
     return summary

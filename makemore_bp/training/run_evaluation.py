@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from makemore_bp import dataset
+from makemore_bp.dataset import Dataset
+from makemore_bp.network.ranks import ALONE, Ranks
 from makemore_bp.training import baselines, evaluation, run_folder
+from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Weighted
 from makemore_bp.training.start import refuse_other_data
 
@@ -19,12 +22,19 @@ def evaluate(folder: Path) -> dict[str, Any]:
     saved = run_folder.read(folder)
     data = dataset.load(saved.config.data, saved.config.model.block_size)
     refuse_other_data(saved, data)
+    return losses(saved, data)
+
+
+def losses(saved: Checkpoint, data: Dataset, ranks: Ranks = ALONE) -> dict[str, Any]:
+    """The losses of a state, each rank passing its share of the contexts through the network, and
+    the baselines, which rank 0 counts."""
     V = len(data.vocabulary)
-    losses = {
+    found = {
         f"{split}_loss": evaluation.loss(
-            saved.parameters, saved.statistics, Weighted(data[split], V)
+            saved.parameters, saved.statistics, Weighted(data[split], V, ranks=ranks)
         )
         for split in dataset.SPLITS
     }
-    both = {"uniform": baselines.uniform(V), "bigram": baselines.bigram(data)}
-    return {"step": saved.step, **losses, "baselines": both}
+    bigram = baselines.bigram(data) if ranks.rank == 0 else None
+    both = {"uniform": baselines.uniform(V), "bigram": bigram}
+    return {"step": saved.step, **found, "baselines": both}
