@@ -177,7 +177,7 @@ def _checksum(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(memoryview(tensors[name].numpy().view(np.uint8)))
+        digest.update(tensors[name].numpy().view(np.uint8).data)
     return digest.hexdigest()
 
 

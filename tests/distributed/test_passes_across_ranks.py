@@ -21,10 +21,11 @@ from makemore_bp.network import batchnorm_fused_distributed, passes
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Stage
+from makemore_bp.training.evaluation import Statistics, Weighted, calibrate, loss
 from tests.distributed.rank_threads import ThreadRanks, on_ranks
 
 V, B, E, H, BATCH = 9, 3, 4, 6, 33
-SWITCHES = list(product(("op-by-op", "fused"), repeat=2))
+SWITCHES: list[tuple[str, str]] = list(product(("op-by-op", "fused"), ("op-by-op", "fused")))
 SIZES = (2, 3, 4)
 
 
@@ -62,7 +63,7 @@ def test_every_gradient_is_the_single_processs(size: int, switches: tuple[str, s
         mine = rows(BATCH, ranks)
         network = Network.distributed(*switches)
         own = network.forward(parameters, Xb[mine], Yb[mine], BATCH, ranks)
-        loss, gradients = whole(own["loss"], network.backward(own), ranks)
+        shared, gradients = whole(own["loss"], network.backward(own), ranks)
         for name, gradient in gradients.items():
             if name == "dbngain_and_dbnbias":
                 continue
@@ -73,11 +74,11 @@ def test_every_gradient_is_the_single_processs(size: int, switches: tuple[str, s
             assert gradient.shape == wanted.shape, name
             # What is left of db1 and dlogit_maxes, whose true value is 0, is rounding.
             assert float((gradient - wanted).abs().max()) < 1e-13 * max(scale, 1e-2), name
-        return loss, gradients
+        return shared, gradients
 
-    for loss, gradients in on_ranks(size, work):
+    for shared, gradients in on_ranks(size, work):
         assert set(expected) <= set(gradients)
-        assert abs(float(loss - record["loss"])) < 1e-14
+        assert abs(float(shared - record["loss"])) < 1e-14
 
 
 def test_the_messages_are_those_that_the_heart_states() -> None:
@@ -173,3 +174,29 @@ def test_gradcheck_finds_a_share_that_is_not_added_up(
     for found in statuses():
         assert found["bngain"] == found["bnbias"] == "wrong"
         assert found["hpreact"] in ("exact", "close")
+
+
+@pytest.mark.parametrize("block_size", [3, 60])
+def test_ranks_measure_the_same_statistics_and_losses(block_size: int) -> None:
+    """A block of 60 is too long to be numbered: every example passes by itself."""
+    _, examples = start()
+    examples = Examples(examples.stream, examples.positions[:400], block_size)
+    parameters = initialise(Sizes(V, block_size, E, H), *generators(7), torch.float64)
+    alone = Weighted(examples, V)
+    statistics = calibrate(parameters, alone)
+    expected = loss(parameters, statistics, alone)
+    assert expected is not None
+
+    def work(ranks: ThreadRanks) -> tuple[Statistics, float | None, float]:
+        mine = Weighted(examples, V, ranks=ranks)
+        own = sum(float(batch.counts.sum()) for batch in mine.batches(H))
+        measured = calibrate(parameters, mine)
+        return measured, loss(parameters, measured, mine), own
+
+    found = on_ranks(3, work)
+    assert sum(own for _, _, own in found) == len(examples)
+    assert all(own for _, _, own in found)
+    for measured, value, _ in found:
+        assert torch.allclose(measured.bnmean, statistics.bnmean, rtol=0, atol=1e-13)
+        assert torch.allclose(measured.bnvar, statistics.bnvar, rtol=0, atol=1e-13)
+        assert value == pytest.approx(expected, abs=1e-13)
