@@ -19,6 +19,8 @@ import time
 from itertools import islice
 from pathlib import Path
 
+import torch
+
 from makemore_bp.sampling import Sampler, Settings
 from makemore_bp.training import run_folder
 
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # the sampler's calls are small
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         corpus = folder / "words.txt"

@@ -24,7 +24,7 @@ from makemore_bp.training import metrics, run_folder
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("MAKEMORE_BP_KILLS", "1"))
-PATIENCE = 120  # seconds until a run that hangs fails the test
+PATIENCE = 300  # seconds until a run that hangs fails the test
 ENDLESS = "train.steps=100000000"
 
 
