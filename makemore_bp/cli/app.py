@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from makemore_bp import __version__
-from makemore_bp.cli import config, data, evaluate, exercise, gradcheck, sample, train
+from makemore_bp.cli import config, data, evaluate, exercise, gradcheck, sample, streams, train
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.text import visible
 
@@ -23,9 +20,7 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            return super().invoke(ctx)
         except RequestError as error:
             _say(str(error))
             raise typer.Exit(2) from None
@@ -33,21 +28,18 @@ class _Commands(TyperGroup):
             _say(str(error))
             raise typer.Exit(1) from None
         except BrokenPipeError:
-            # Whoever read our output has seen enough (`| head`). What is still buffered must go
-            # somewhere, or Python complains about it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+            raise typer.Exit(0) from None  # whoever read our output has seen enough (`| head`)
         except MemoryError:
             _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except RuntimeError as error:
-            if "allocate" not in str(error):  # PyTorch has no exception of its own for this
+            # PyTorch has no exception of its own for this.
+            if not any(word in str(error) for word in ("allocate", "calculation overflowed")):
                 raise
             _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except OSError as error:
-            name = f"{visible(str(error.filename))}: " if error.filename else ""
-            _say(f"{name}{error.strerror or error}.")
+            _say(_explain(error))
             raise typer.Exit(2) from None
 
 
@@ -88,12 +80,26 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Runs the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character shows its escape instead of a traceback.
-            stream.reconfigure(errors="backslashreplace")
-    app(prog_name="makemore-bp")
+    streams.prepare()
+    code: int | str | None = 0
+    try:
+        app(prog_name="makemore-bp")
+    except SystemExit as stopped:
+        code = stopped.code
+    except OSError as error:  # from the help or a usage message, which no command has printed
+        _say(_explain(error))
+        code = 2
+    failed = streams.finish()
+    if failed and not isinstance(failed, BrokenPipeError):
+        _say(_explain(failed))
+        code = code or 2
+    raise SystemExit(code)
+
+
+def _explain(error: OSError) -> str:
+    name = f"{visible(str(error.filename))}: " if error.filename else ""
+    return f"{name}{error.strerror or error}."
 
 
 def _say(message: str) -> None:
-    print(f"Error: {message}", file=sys.stderr)
+    streams.tell(f"Error: {message}")
