@@ -23,7 +23,8 @@ VALUES = (
     "0", "1", "-1", "2", "1e3", "1e400", "9" * 30, "0x" + "f" * 5000, "1:" * 300 + "1", ".nan",
     "null", "true", "[]", "{}", "[1, 2]", "{0: 0.1}", "{0: .inf}", "{0: 0.1, 0: 0.2}", "2001-13-01",
     "!!binary x", "!!timestamp x", "!!int ''", "~", "~nobody/x", "bundled:names", "bundled:",
-    "&a 1", "*a", "'\\0'", '"\\ud800"', '"\\x1b[2J"', "[0.8, 0.1, 0.1]", "[.nan, 1, 0]", "torch", "native",
+    "&a 1", "*a", "'\\0'",
+    '"\\ud800"', '"\\x1b[2J"', "[0.8, 0.1, 0.1]", "[.nan, 1, 0]", "torch", "native",
 )  # fmt: skip
 KEYS = (*config.all_keys(), "train", "data", "model", "", "x", "train.stepz", "data.path.x")
 

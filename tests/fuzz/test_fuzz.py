@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -61,21 +62,24 @@ class Meter:
 
     def __init__(self, kind: str) -> None:
         self.kind, self.inputs, self.refused, self.slowest = kind, 0, 0, (0.0, "")
-        self.before = _peak()
+        self.grown = 0.0
 
     @contextmanager
     def __call__(self, shown: object) -> Iterator[None]:
-        began = time.process_time()
+        peak, began = _peak(), time.process_time()
+        gc.disable()  # what it would collect in here is hypothesis's
         try:
             yield
         except RequestError as error:
             self.refused += 1
             assert str(error) and not any(map(is_hidden, str(error))), ascii(str(error))
+        finally:
+            gc.enable()
         took = time.process_time() - began
         self.inputs += 1
         if self.inputs <= WARM:
-            self.before = _peak()
             return
+        self.grown += _peak() - peak
         self.slowest = max(self.slowest, (took, ascii(shown)[:60]))
         assert not LONG or took < SECONDS, f"{took:.1f} s"
 
@@ -84,14 +88,13 @@ class Meter:
 def meter(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[Meter]:
     meter = Meter(request.node.name.removeprefix("test_"))
     yield meter
-    grown = _peak() - meter.before
     if LONG:
         with capsys.disabled():
             print(
-                f"\n{meter.inputs:,} inputs, {meter.refused:,} refused, {grown:.0f} MiB grown; "
+                f"\n{meter.inputs:,} inputs, {meter.refused:,} refused, {meter.grown:.0f} MiB grown; "
                 f"slowest {meter.slowest[0]:.3f} s: {meter.slowest[1]}"
             )
-        assert grown < GROWTH
+        assert meter.grown < GROWTH
 
 
 def _peak() -> float:

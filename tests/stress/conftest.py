@@ -1,11 +1,16 @@
-"""A trained run that the tests look at from everywhere."""
+"""A trained run that the tests look at from everywhere, and ``tests.fuzz.inputs``, importable."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+ROOT = str(Path(__file__).parent.parent.parent)
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
 
 
 @pytest.fixture
