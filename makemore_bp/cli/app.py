@@ -97,6 +97,8 @@ def main() -> None:
 
 
 def _explain(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and not error.filename:  # asked for by Path.cwd()
+        return "The working folder does not exist any more. Change to another one."
     name = f"{visible(str(error.filename))}: " if error.filename else ""
     return f"{name}{error.strerror or error}."
 

@@ -158,8 +158,10 @@ def test_what_data_info_shows(raw: bytes, meter: Meter, place: Path, cli: Any) -
 @given(text=inputs.yaml_files)
 def test_yaml_files(text: str, meter: Meter, place: Path) -> None:
     place.write_bytes(text.encode(errors="surrogatepass"))
+    resolved = None
     with meter(text):
         resolved = config.load(str(place))
+    if resolved is not None:
         again = yaml_reading.parse(resolved.to_yaml()).value
         assert config.build(again, where="again") == resolved
 
