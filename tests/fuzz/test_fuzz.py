@@ -91,7 +91,8 @@ def meter(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) ->
     if LONG:
         with capsys.disabled():
             print(
-                f"\n{meter.inputs:,} inputs, {meter.refused:,} refused, {meter.grown:.0f} MiB grown; "
+                f"\n{meter.inputs:,} inputs, {meter.refused:,} refused, "
+                f"{meter.grown:.0f} MiB grown; "
                 f"slowest {meter.slowest[0]:.3f} s: {meter.slowest[1]}"
             )
         assert meter.grown < GROWTH

@@ -21,8 +21,9 @@ TINY = ["model.n_hidden=4", "train.steps=5", "train.batch_size=4"]
 def program(*arguments: object, flags: tuple[str, ...] = (), **options: Any) -> Any:
     """Runs the command in a process; ``env`` is added to the environment, None takes away."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    python = [*options.pop("before", ()), sys.executable, *flags]
     return subprocess.run(
-        [*options.pop("before", ()), sys.executable, *flags, "-m", "makemore_bp", *map(str, arguments)],
+        [*python, "-m", "makemore_bp", *map(str, arguments)],
         env={key: value for key, value in environment.items() if value is not None},
         capture_output=True,
         text=True,
