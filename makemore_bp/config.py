@@ -42,7 +42,7 @@ Switch = Literal["op-by-op", "fused"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**63)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
-LearningRate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(ge=0, le=3e38, allow_inf_nan=False)]  # float32's largest
 
 
 class _Section(BaseModel):

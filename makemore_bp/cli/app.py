@@ -15,12 +15,24 @@ from makemore_bp.text import visible
 _NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
 
 
+# Typer brings click along, under a name that changes with its version.
+_UsageError: Any = typer.BadParameter.__base__
+
+
 class _Commands(TyperGroup):
     """Answers the errors that every command may raise with a paragraph and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            raise _harmless(error) from None
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            raise _harmless(error) from None
         except RequestError as error:
             _say(str(error))
             raise typer.Exit(2) from None
@@ -94,6 +106,12 @@ def main() -> None:
         _say(_explain(failed))
         code = code or 2
     raise SystemExit(code)
+
+
+def _harmless(error: Any) -> Any:
+    """A usage message with what was typed, which may be the name of somebody's file, escaped."""
+    error.message = "\n".join(visible(line, 1000) for line in error.message.splitlines())
+    return error
 
 
 def _explain(error: OSError) -> str:

@@ -91,6 +91,9 @@ def main(words: Path, place: Path) -> None:
 
     def nothing() -> None: ...
 
+    def copied(source: Path, target: Path) -> None:
+        shutil.copytree(source, target)
+
     def no_exercise() -> None:
         assert not run.exists() or not list(run.iterdir())
 
@@ -109,7 +112,7 @@ def main(words: Path, place: Path) -> None:
         "new": at_every_call(run, nothing, lambda: start.new(longer, run, Silent()), goes_on),
         "resume": at_every_call(
             run,
-            lambda: shutil.copytree(half, run) and None,
+            lambda: copied(half, run),
             lambda: start.resume(run, ["train.steps=20"], Silent()),
             goes_on,
         ),

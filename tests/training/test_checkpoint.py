@@ -106,6 +106,16 @@ def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
             checkpoint.load(path)
 
 
+def test_a_header_whose_length_begins_like_a_pickle_is_a_header(tmp_path: Path) -> None:
+    first_bytes = set()
+    for length in range(0, 256, 4):
+        odd = config.load(None, [*SIZES, f"data.path=/{'x' * length}"])
+        example(config=odd).save(tmp_path / "checkpoint")
+        first_bytes.add((tmp_path / "checkpoint").read_bytes()[:1])
+        assert checkpoint.load(tmp_path / "checkpoint").config == odd
+    assert b"\x80" in first_bytes
+
+
 def test_another_programs_safetensors_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
