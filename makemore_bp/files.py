@@ -18,7 +18,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
     A temporary file beside it is written, flushed to disk and renamed, then the folder is flushed:
     whoever looks finds the whole old content or the whole new one. Raises RequestError if it cannot
-    be written, or if a device or the like stands in its place; then the old file stands as it was.
+    be written, or if a device or the like stands in its place; then the old file stands as it was
+    (or the new one, if only the folder could not be flushed).
     """
     temporary: str | None = None
     try:

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from makemore_bp import config
-from makemore_bp.engines import native
+from makemore_bp.engines import choice, native
 from makemore_bp.errors import DivergedError
-from makemore_bp.training import loop, metrics, run_folder, start
+from makemore_bp.training import metrics, run_folder, start
 
 ENGINES = [
     "torch",
@@ -64,8 +64,8 @@ class Overflowing:
 def test_a_weight_that_overflows_in_the_last_step_before_a_save_is_not_saved(
     engine: str, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = loop.make_engine
-    monkeypatch.setattr(loop, "make_engine", lambda *given: Overflowing(real(*given)))
+    made = "makemore_bp.training.loop.make_engine"
+    monkeypatch.setattr(made, lambda *given: Overflowing(choice.make(*given)))
     told = r"at step 20 W1 is no longer finite.*learning rate \(0\.5 there\).*step 10 is kept"
     with pytest.raises(DivergedError, match=told):
         start.new(settings(words, engine, "{0: 0.1, 19: 0.5}"), tmp_path / "run", Silent())
