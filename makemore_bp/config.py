@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,7 +42,7 @@ Switch = Literal["op-by-op", "fused"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**63)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
-LearningRate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(ge=0, le=3e38, allow_inf_nan=False)]  # float32's largest
 
 
 class _Section(BaseModel):
@@ -109,7 +110,7 @@ class Train(_Section):
     """Number of minibatches."""
     batch_size: Annotated[int, BeforeValidator(_whole), Field(ge=2, lt=2**63)] = 32
     """Examples a minibatch; at least 2, because the unbiased variance divides by n - 1."""
-    lr: LearningRate | dict[Annotated[int, Field(ge=0)], LearningRate] = Field(
+    lr: LearningRate | dict[Annotated[int, Field(ge=0, lt=2**63)], LearningRate] = Field(
         default={0: 0.1, 100_000: 0.01}, validate_default=True
     )
     """Learning rate: one number, or a schedule {first step: rate} that has a rate for step 0."""
@@ -279,7 +280,12 @@ def _find(source: str) -> Path:
 
 
 def _absolute(path: str, folder: Path) -> str:
-    return path if path.startswith(BUNDLED) else str((folder / Path(path).expanduser()).absolute())
+    if path.startswith(BUNDLED):
+        return path
+    try:
+        return str((folder / Path(path).expanduser()).absolute())
+    except RuntimeError:  # a ~ that stands for nobody's home is a name like any other
+        return str((folder / path).absolute())
 
 
 def _deep_copy(value: Any) -> Any:
@@ -365,7 +371,9 @@ def _sentence(first: Mapping[str, Any]) -> str:
 def _show(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
-    return repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, int) and value.bit_length() > 200:  # Python writes no endless numbers
+        return f"a number of {value.bit_length():,} bits"
+    return repr(value[:200]) if isinstance(value, str) else reprlib.repr(value)
 
 
 def _type_name(value: Any) -> str:

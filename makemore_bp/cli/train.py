@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from makemore_bp.cli import streams
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
@@ -58,7 +58,7 @@ def train(
             reporter.close()
             if not quiet:
                 command = shlex.join(["makemore-bp", "train", "--resume", str(folder)])
-                print(f"Stopped and saved. To go on: {visible(command)}", file=sys.stderr)
+                streams.tell(f"Stopped and saved. To go on: {visible(command, 10_000)}")
             raise typer.Exit(stopped.exit_code) from None
     if as_json:
         print(json.dumps({"run": str(folder), **summary}))
@@ -95,4 +95,5 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
     sampler = Sampler(run_folder.read(folder), Settings())
     names = [visible(name, 40) for name in islice(sampler.words(), FRESH_NAMES)]
     console.print("\nFresh names: " + ", ".join(names))
-    console.print(f"\nMore of them: makemore-bp sample {visible(shlex.quote(str(folder)))}")
+    command = f"makemore-bp sample {visible(shlex.quote(str(folder)), 10_000)}"
+    console.print(f"\nMore of them: {command}", soft_wrap=True)

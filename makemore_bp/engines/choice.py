@@ -37,7 +37,7 @@ def choose(config: Config, vocabulary: int) -> Choice:
     reason = obstacle(config)
     if config.engine == "native":
         if reason:
-            raise RequestError(f"engine: native cannot run here: {reason}. Take engine: auto.")
+            raise RequestError(f"engine: native cannot run here: {reason}. Take engine: torch.")
         return Choice("native", "as configured")
     if config.engine == "torch":
         return Choice("torch", "as configured")

@@ -11,6 +11,7 @@ from makemore_bp import dataset
 from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.training.memory import refuse_what_does_not_fit
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
@@ -30,9 +31,11 @@ class Setting:
 def of(config: Config) -> Setting:
     """The setting in which a run of ``config`` takes its first step.
 
-    Raises RequestError if its data cannot be read or has no words to train on.
+    Raises RequestError if its data cannot be read or has no words to train on, or if the memory is
+    too small for its sizes.
     """
     data = dataset.load(config.data, config.model.block_size)
+    refuse_what_does_not_fit(config, len(data.vocabulary))
     g, g_batchnorm = generators(config.train.seed)
     sizes = Sizes(len(data.vocabulary), **config.model.model_dump())
     parameters = initialise(sizes, g, g_batchnorm, PRECISIONS[config.dtype])

@@ -97,6 +97,7 @@ class Training:
     _chunk: int = field(default=1, init=False)
     _statistics: tuple[int, Statistics] | None = field(default=None, init=False)
     _saved: int | None = field(default=None, init=False)
+    _began_at: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         config, data = self.config, self.data
@@ -111,7 +112,8 @@ class Training:
         is not finite, with the last good state on disk; RequestError if the disk is full.
         """
         self._saved = self.state.step if resumed else None
-        self._metrics = Metrics(self.folder, self.state.step)
+        self._began_at = self.state.step
+        self._metrics = Metrics(self.folder, self.state.step, self._last_line())
         try:
             self.reporter.started(self.state.step, self.config.train.steps, self.choice)
             while self.state.step < self.config.train.steps:
@@ -122,6 +124,12 @@ class Training:
             self._metrics.close()
         run_folder.write_summary(self.folder, summary)
         return summary
+
+    def _last_line(self) -> int | None:
+        """The last step before this one that has a line in the metrics."""
+        train, before = self.config.train, self.state.step
+        every = (train.log_every, train.eval_every)
+        return max((before - 1) // e * e for e in every) if before else None
 
     def _next_pause(self) -> int:
         """The next step at which something happens between chunks."""
@@ -179,7 +187,8 @@ class Training:
             self._diverged(first + good, f"the loss is {float(losses[good])}", rates[good])
 
     def _diverged(self, step: int, what: str, lr: float) -> None:
-        kept = "nothing was saved" if self._saved is None else f"step {self._saved:,} is kept"
+        saved = (self._began_at or None) if self._saved is None else self._saved
+        kept = "nothing was saved" if saved is None else f"step {saved:,} is kept"
         raise DivergedError(
             f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
             f"rate ({lr:g} there); try a smaller train.lr. The last good state, {kept}."

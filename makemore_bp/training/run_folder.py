@@ -13,7 +13,7 @@ import filelock
 from makemore_bp import config as configs
 from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
-from makemore_bp.files import cannot_write, write_whole
+from makemore_bp.files import cannot_write, remove_leftovers, write_whole
 from makemore_bp.text import visible
 from makemore_bp.training import checkpoint as checkpoints
 from makemore_bp.training import metrics
@@ -44,11 +44,16 @@ def locked(folder: Path) -> Iterator[None]:
             f"{visible(str(folder))} is being written by another run. Wait for it, stop it, or "
             "take another folder with --out."
         ) from None
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError):
-            raise cannot_write(folder, error) from None
-        raise
+    except OSError as error:
+        raise cannot_write(folder / LOCK, error) from None
+    except NotImplementedError:
+        raise RequestError(
+            f"{visible(str(folder))} lies on a file system without locks, so two runs could write "
+            "there at once. Take another folder with --out."
+        ) from None
     try:
+        for name in FILES:
+            remove_leftovers(folder / name)
         yield
     finally:
         lock.release()

@@ -66,8 +66,8 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
                 f"{visible(str(folder))} has been trained for {saved.step:,} steps already; "
                 f"train.steps = {config.train.steps:,} lies behind that."
             )
-        (folder / run_folder.SUMMARY).unlink(missing_ok=True)
         run_folder.write_config(folder, config)
+        (folder / run_folder.SUMMARY).unlink(missing_ok=True)
         state = State.saved(saved)
         return _train(
             config, data, choice, folder, state, reporter, began, resumed=config == saved.config
