@@ -7,7 +7,7 @@ drawing.py          how a picture looks; as SVG for the page, as PNG beside it
 loss_pictures.py    layer_pictures.py    parameter_pictures.py
 page.py             one self-contained HTML file
 run_report.py       the page of a run
-comparison.py       the page of an experiment's runs
+experiment_folder.py    comparison.py       the page of an experiment's runs
 output.py           where the files go
 tensorboard.py      the same series for TensorBoard
 

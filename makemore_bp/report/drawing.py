@@ -15,11 +15,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 # Blue, vermilion, green and purple of Okabe and Ito, darkened or lightened until each stands out
 # from its background; told apart with any colour vision. Name: light, dark.
@@ -36,7 +40,7 @@ INK, MUTED, GRID, BLUE, VERMILION, GREEN, PURPLE = (light for light, _ in PALETT
 
 SIZE = (5.2, 3.3)  # inches; small, so that text stays readable at the width of a phone
 PNG_DPI = 200
-_STYLE = {
+_STYLE: dict[RcKeyType, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.formatter.use_mathtext": False,

@@ -71,7 +71,9 @@ class History:
     lr: Series = field(default_factory=Series)
     train: Series = field(default_factory=Series)
     val: Series = field(default_factory=Series)
-    sizes: dict[str, dict[str, Series]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    sizes: dict[str, dict[str, Series]] = field(
+        default_factory=lambda: {kind: {} for kind in KINDS}
+    )
 
     def rate_changes(self) -> list[tuple[int, float]]:
         """The steps at which another learning rate was first seen, and that rate."""

@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from makemore_bp.report.drawing import BLUE, GREEN, INK, MUTED, VERMILION, Picture, fading
+from makemore_bp.report.drawing import BLUE, INK, MUTED, VERMILION, Picture, fading
 from makemore_bp.report.observations import SATURATED, Observations, saturated, shown_characters
 
 SHOWN_ROWS, SHOWN_UNITS = 64, 400  # of an image; more would be finer than its pixels
@@ -41,14 +41,17 @@ def _histogram(seen: Observations) -> Picture:
 
     def draw(axes: Axes) -> None:
         edges = np.linspace(-1, 1, 51)
-        for label, record, style in (
-            (BEGAN, seen.start, {"color": MUTED, "linestyle": "--"}),
-            (LATER, seen.now, {"color": BLUE}),
+        for label, record, colour, style in (
+            (BEGAN, seen.start, MUTED, "--"),
+            (LATER, seen.now, BLUE, "-"),
         ):
             h = _numbers(record["h"]).ravel()
             heights, _ = np.histogram(h, edges)
             said = f"{label}: {shares[label]:.1%} saturated"
-            axes.stairs(100 * heights / len(h), edges, label=said, linewidth=1.5, **style)
+            shares_of_bins = 100 * heights / len(h)
+            axes.stairs(
+                shares_of_bins, edges, label=said, linewidth=1.5, color=colour, linestyle=style
+            )
         for bound in (-SATURATED, SATURATED):
             axes.axvline(bound, color=VERMILION, linewidth=1, linestyle=":")
         axes.set_xlabel("output of tanh, h")
@@ -129,9 +132,7 @@ def _dlogits(seen: Observations) -> Picture:
 
     def draw(axes: Axes) -> None:
         cmap = fading(BLUE, VERMILION)
-        image = axes.imshow(
-            forces, cmap=cmap, vmin=-1, vmax=1, aspect="auto", interpolation="none"
-        )
+        image = axes.imshow(forces, cmap=cmap, vmin=-1, vmax=1, aspect="auto", interpolation="none")
         if V <= TICKS:
             axes.scatter(targets, np.arange(len(targets)), s=2, color=INK, linewidths=0)
             axes.set_xticks(range(V), labels, fontsize=8)

@@ -39,18 +39,18 @@ def _all(history: History, losses: dict[str, Any]) -> Picture:
 
     def draw(axes: Axes) -> None:
         smoothed = history.loss.smoothed()
-        axes.plot(*history.loss.thinned(RAW_POINTS), color=BLUE, alpha=0.25, linewidth=0.7)
+        axes.plot(*history.loss.thinned(RAW_POINTS), color=BLUE, alpha=0.2, linewidth=0.6)
         axes.plot(history.loss.steps, smoothed, color=BLUE, label="minibatches, smoothed")
         _splits_on(axes, history)
         for value, label in ((uniform, "uniform"), (bigram, "bigram")):
             axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
             axes.annotate(
-                f"{label} {value:.2f}",
+                f"{label}\n{value:.2f}",
                 (1, value),
-                (-2, 2),
+                (4, 0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
-                ha="right",
+                va="center",
                 color=MUTED,
                 fontsize=9,
             )
@@ -146,7 +146,8 @@ def _rates(history: History) -> Picture:
     return Picture(
         "learning-rate",
         "Learning rate over the steps",
-        f"From {history.lr.values[0]:g} to {history.lr.last:g}, at most {history.lr.values.max():g}.",
+        f"From {history.lr.values[0]:g} to {history.lr.last:g}, at most "
+        f"{history.lr.values.max():g}.",
         "The factor that each gradient is multiplied by; hold its bends against the loss above.",
         draw,
     )

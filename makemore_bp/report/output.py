@@ -40,7 +40,8 @@ def place(run: Path, out: Path | None) -> Place:
         raise _refused(found.page, error) from None
     if foreign:
         raise RequestError(
-            f"{visible(str(found.page))} exists and is no report of makemore-bp. Take another --out."
+            f"{visible(str(found.page))} exists and is no report of makemore-bp. "
+            "Take another --out."
         )
     return found
 

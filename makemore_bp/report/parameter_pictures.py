@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 from matplotlib.axes import Axes
 
 from makemore_bp.report.drawing import BLUE, GREEN, INK, PURPLE, VERMILION, Picture
-from makemore_bp.report.history import History, Series
+from makemore_bp.report.history import History, Numbers, Series
 from makemore_bp.report.loss_pictures import step_axis
+
+Scale = Callable[[Numbers], Numbers]
 
 GUIDE = -3  # the lecture's rule of thumb: a step changes a parameter by a thousandth of its spread
 ROUNDING = 1e-6  # a gradient below this part of the largest one is nothing but rounding
@@ -36,9 +41,9 @@ def parameter_pictures(history: History) -> list[Picture]:
             "gradients",
             "Size of the gradients",
             _told(gradients, "{:.1e}"),
-            "The standard deviation of each parameter's gradient on the minibatch of that step. "
-            "The lines should lie within a few powers of ten of one another and neither die out "
-            f"nor explode.{left_out}",
+            "log10 of the standard deviation of each parameter's gradient, on the minibatch of "
+            "that step. The lines should lie within a few powers of ten (units on this axis) of "
+            f"one another, and neither die out nor explode.{left_out}",
             lambda axes: _gradients(axes, gradients, tiny),
         ),
         Picture(
@@ -65,13 +70,13 @@ def _told(series: dict[str, Series], form: str) -> str:
     return f"At the last evaluation: {ends}."
 
 
-def _lines(axes: Axes, series: dict[str, Series], tiny: set[str]) -> None:
+def _lines(axes: Axes, series: dict[str, Series], tiny: set[str], scale: Scale) -> None:
     for name, one in series.items():
         if name not in tiny:
             colour, style, marker = LINES.get(name, (INK, ":", "x"))
             axes.plot(
                 one.steps,
-                one.values,
+                scale(one.values),
                 color=colour,
                 linestyle=style,
                 marker=marker,
@@ -84,12 +89,12 @@ def _lines(axes: Axes, series: dict[str, Series], tiny: set[str]) -> None:
 
 
 def _gradients(axes: Axes, series: dict[str, Series], tiny: set[str]) -> None:
-    axes.set_yscale("log")
-    axes.set_ylabel("std of the gradient")
-    _lines(axes, series, tiny)
+    axes.set_ylabel("log10 of std(gradient)")
+    # A gradient that is exactly zero has no logarithm; its point is left out.
+    _lines(axes, series, tiny, lambda stds: np.log10(np.where(stds > 0, stds, np.nan)))
 
 
 def _updates(axes: Axes, series: dict[str, Series], tiny: set[str]) -> None:
     axes.axhline(GUIDE, color=INK, linewidth=1, linestyle=":")
     axes.set_ylabel("log10 of update / weight")
-    _lines(axes, series, tiny)
+    _lines(axes, series, tiny, lambda ratios: ratios)

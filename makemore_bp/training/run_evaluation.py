@@ -12,7 +12,6 @@ from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Weighted
 from makemore_bp.training.start import refuse_other_data
 
-
 Losses = dict[str, Any]
 
 
