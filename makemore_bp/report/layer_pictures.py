@@ -198,9 +198,9 @@ def _embedding(seen: Observations) -> Picture:
         "Embedding of the characters",
         f"{len(labels)} points; the two components hold {found.shares[0]:.0%} and "
         f"{found.shares[1]:.0%} of the variance.",
-        "Characters that lie together are used alike by the network; vowels often form a group. "
-        "The full stop is the boundary before and after a word. The smaller the shares on the "
-        f"axes, the less of the table's {seen.saved.config.model.n_embd} dimensions is seen.{part}",
+        "Characters that lie together are treated alike by the network. The full stop is "
+        "the boundary before and after a word. The smaller the shares on the axes, the "
+        f"less of the table's {seen.saved.config.model.n_embd} dimensions is seen.{part}",
         draw,
         size=(5.2, 4.2),
     )

@@ -41,7 +41,7 @@ def _all(history: History, losses: dict[str, Any]) -> Picture:
         smoothed = history.loss.smoothed()
         axes.plot(*history.loss.thinned(RAW_POINTS), color=BLUE, alpha=0.2, linewidth=0.6)
         axes.plot(history.loss.steps, smoothed, color=BLUE, label="minibatches, smoothed")
-        _splits_on(axes, history)
+        _splits_on(axes, history, line="none")
         for value, label in ((uniform, "uniform"), (bigram, "bigram")):
             axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
             axes.annotate(
@@ -92,17 +92,18 @@ def _mark_rates(axes: Axes, history: History) -> None:
         )
 
 
-def _splits_on(axes: Axes, history: History) -> None:
-    """Train and val where they were evaluated, told apart by colour and by shape."""
+def _splits_on(axes: Axes, history: History, first: int = 0, line: str = "-") -> None:
+    """Train and val from their ``first`` evaluation on, told apart by colour and by shape."""
     for series, colour, marker, label in (
         (history.train, VERMILION, "o", "train"),
         (history.val, GREEN, "^", "val"),
     ):
         if len(series):
             axes.plot(
-                series.steps,
-                series.values,
+                series.steps[first:],
+                series.values[first:],
                 color=colour,
+                linestyle=line,
                 marker=marker,
                 markersize=4,
                 linewidth=1,
@@ -114,11 +115,7 @@ def _splits(history: History) -> Picture:
     first = 1 if len(history.train) > 3 else 0  # the first value lies far above the others
 
     def draw(axes: Axes) -> None:
-        _splits_on(axes, history)
-        seen = [*history.train.values[first:], *history.val.values[first:]]
-        margin = 0.06 * (max(seen) - min(seen)) + 1e-3
-        axes.set_ylim(min(seen) - margin, max(seen) + margin)
-        axes.set_xlim(left=history.train.steps[first] - 0.02 * history.train.steps[-1])
+        _splits_on(axes, history, first)
         axes.set_ylabel("loss, nats per character")
         axes.legend(loc="upper right")
         step_axis(axes)
@@ -130,7 +127,7 @@ def _splits(history: History) -> Picture:
         "Training and validation loss",
         said,
         "Each point is a whole split with batchnorm calibrated on the training set. While both "
-        "fall together, a larger network or more steps will help; where validation turns up and "
+        "fall together, a larger network or more steps may help; where validation turns up and "
         "train goes on falling, the network learns its words by heart.",
         draw,
     )

@@ -170,7 +170,7 @@ def _shown(value: Any) -> str:
 
 def _mean_std(tensor: Tensor) -> str:
     values = tensor.double()
-    return f"{float(values.mean()):.2f} ± {float(values.std()):.2f}"
+    return f"{float(values.mean()):z.2f} ± {float(values.std()):.2f}"
 
 
 def _four(value: float | None) -> str:

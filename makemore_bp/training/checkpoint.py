@@ -109,7 +109,8 @@ def load(path: Path) -> Checkpoint:
 def _read(file: BinaryIO) -> tuple[dict[str, Any], bytes]:
     """The metadata and all bytes of a file whose sizes and checksum are right."""
     start = file.read(8)
-    if start[:1] == b"\x80" or start[:2] == b"PK":
+    # The length of a header may begin with a pickle's first byte, but ends in four zero bytes.
+    if (start[:1] == b"\x80" and any(start[4:])) or start[:2] == b"PK":
         raise RequestError("it is a pickle or an archive, which could run code, and is not opened.")
     if len(start) < 8:
         raise RequestError("it is cut off within its first 8 bytes.")

@@ -106,6 +106,17 @@ def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
             checkpoint.load(path)
 
 
+def test_no_length_of_the_header_makes_it_look_like_a_pickle(tmp_path: Path) -> None:
+    first_bytes = set()
+    for length in range(8, 8 * 33, 8):
+        odd = config.load(None, [*SIZES, f"data.path=/{'x' * length}"])
+        path = tmp_path / "checkpoint.safetensors"
+        example(config=odd).save(path)
+        first_bytes.add(path.read_bytes()[0])
+        assert checkpoint.load(path).config == odd
+    assert 0x80 in first_bytes
+
+
 def test_another_programs_safetensors_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
