@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from makemore_bp import config as configs
 from makemore_bp.report import page, reproduce
@@ -31,6 +32,8 @@ from makemore_bp.training import run_folder
 LINES = [
     (colour, style) for style in ("-", "--") for colour in (BLUE, VERMILION, GREEN, PURPLE, INK)
 ]
+SIZE = (5.2, 4.2)  # inches, the legend included
+WIDE = 8  # from this ratio of the largest to the smallest value on, its axis is logarithmic
 LABEL = 28  # characters of a run's name in a legend
 
 
@@ -41,7 +44,7 @@ def comparison(folder: Path, runs: Sequence[Compared]) -> tuple[str, list[Render
     lead = page.paragraph(f"{len(runs)} runs, {finished} of them finished.")
     sections = [
         Section("ranking", "Runs by validation loss", _ranking(runs)),
-        Section("losses", "Losses over the steps", page.pictures(rendered)),
+        Section("pictures", "Pictures", page.pictures(rendered)),
         Section("reproduce", "The best run again", _best(runs)),
     ]
     return page.page(f"Experiment {folder.resolve().name}", lead, sections), rendered
@@ -89,7 +92,7 @@ def _pictures(runs: Sequence[Compared]) -> list[Picture]:
     best = runs[0]
     loss = best.loss("val")
     said = f"The lowest: {best.name}, {loss:.4f}." if loss is not None else ""
-    pictures = []
+    pictures = [_against(runs, key) for key in _numeric(runs)]
     if any(len(run.history.val) for run in runs):
         pictures.append(
             Picture(
@@ -99,6 +102,7 @@ def _pictures(runs: Sequence[Compared]) -> list[Picture]:
                 "A line is a run; compare where they end, not where they begin. Only the best have "
                 "a colour, the others are grey.",
                 _lines(runs, lambda h: h.val, lambda s: s.values, "validation loss"),
+                SIZE,
             )
         )
     if any(len(run.history.loss) for run in runs):
@@ -110,9 +114,54 @@ def _pictures(runs: Sequence[Compared]) -> list[Picture]:
                 "Running means of the minibatches' own losses. Lines that differ by less than they "
                 "shake tell nothing about which run is better.",
                 _lines(runs, lambda h: h.loss, lambda s: s.smoothed(), "minibatch loss"),
+                SIZE,
             )
         )
     return pictures
+
+
+def _numeric(runs: Sequence[Compared]) -> list[str]:
+    """The keys, the seed aside, of which the runs have several numbers to set a loss against."""
+    return [key for key in _varied(runs) if key != "train.seed" and len(_points(runs, key)) > 1]
+
+
+def _points(runs: Sequence[Compared], key: str) -> dict[float, list[float]]:
+    """Validation losses by the number that ``key`` has, in ascending order."""
+    points: dict[float, list[float]] = {}
+    for run in runs:
+        value = run_folder.flat(run.config)[key] if run.config else None
+        loss = run.loss("val")
+        if isinstance(value, int | float) and not isinstance(value, bool) and loss is not None:
+            points.setdefault(float(value), []).append(loss)
+    return dict(sorted(points.items()))
+
+
+def _against(runs: Sequence[Compared], key: str) -> Picture:
+    points = _points(runs, key)
+    means = {value: sum(losses) / len(losses) for value, losses in points.items()}
+    best = min(means, key=lambda value: means[value])
+
+    def draw(axes: Axes) -> None:
+        for value, losses in points.items():
+            axes.plot([value] * len(losses), losses, "o", color=BLUE, alpha=0.5, markersize=4)
+        axes.plot(list(means), list(means.values()), color=BLUE, linewidth=1.2)
+        if min(points) > 0 and max(points) > WIDE * min(points):
+            axes.set_xscale("log")
+        axes.set_xticks(list(points), [f"{value:g}" for value in points])
+        axes.minorticks_off()
+        axes.tick_params(axis="x", labelrotation=45 if len(points) > 6 else 0)
+        axes.set_xlabel(key)
+        axes.set_ylabel("validation loss")
+
+    return Picture(
+        f"by-{key}",
+        f"Validation loss against {key}",
+        f"The lowest mean, {means[best]:.4f}, is that of {key} = {best:g}.",
+        f"A point is a run, the line joins the means. The lowest mean is at {best:g}; at an end of "
+        "the line the best value may lie beyond it.",
+        draw,
+        SIZE,
+    )
 
 
 def _lines(
@@ -122,7 +171,7 @@ def _lines(
     label: str,
 ) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
-        ends = []
+        looked_at: list[float] = []
         for place, run in reversed(list(enumerate(runs))):
             series = series_of(run.history)
             if not len(series):
@@ -139,12 +188,14 @@ def _lines(
                 alpha=1 if known else 0.5,
                 label=visible(run.name, LABEL) if known else None,
             )
-            ends += [values[-1], values[len(values) // 8]]
-        margin = 0.08 * (max(ends) - min(ends)) + 1e-3
-        axes.set_ylim(min(ends) - margin, max(ends) + margin)  # the start would flatten the rest
+            # Without the beginning, which lies far above the rest and would flatten it.
+            looked_at += values[max(len(values) // 8, min(1, len(values) - 1)) :].tolist()
+        margin = 0.05 * (max(looked_at) - min(looked_at)) + 1e-3
+        axes.set_ylim(min(looked_at) - margin, max(looked_at) + margin)
         axes.set_ylabel(label)
-        handles, names = axes.get_legend_handles_labels()
-        axes.legend(handles[::-1], names[::-1], loc="upper right", fontsize=8)
         step_axis(axes)
+        handles, names = axes.get_legend_handles_labels()
+        assert isinstance(axes.figure, Figure)
+        axes.figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2)
 
     return draw

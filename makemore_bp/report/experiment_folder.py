@@ -72,4 +72,6 @@ def _read(folder: Path) -> Compared:
     except (OSError, ValueError):
         summary = {}
     found = summary if isinstance(summary, dict) else {}
-    return Compared(folder.name, config, found, histories.read(folder))
+    history = histories.read(folder)
+    history.end_with(*(found.get(key) for key in ("steps", "train_loss", "val_loss")))
+    return Compared(folder.name, config, found, history)

@@ -13,7 +13,8 @@ from makemore_bp.training import metrics
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 KINDS = ("weight", "gradient", "update_ratio")
-SMOOTHING = 40  # a smoothed loss is the mean over so many parts of a run
+SMOOTHING = 80  # a smoothed loss is the mean over an eightieth of a run to either side,
+LEAST_SMOOTHED = 10  # but over at least so many values, as far as they are no more than an eighth
 
 
 @dataclass
@@ -48,8 +49,9 @@ class Series:
         return self._values[-1] if self._values else None
 
     def smoothed(self) -> Numbers:
-        """Running means over a fortieth of the run, over less of it at its two ends."""
-        values, half = self.values, len(self) // (2 * SMOOTHING)
+        """Running means, each over its neighbours on both sides; fewer at the two ends."""
+        values, number = self.values, len(self)
+        half = max(number // SMOOTHING, min(LEAST_SMOOTHED, number // 8))
         sums = np.concatenate(([0.0], np.cumsum(values)))
         at = np.arange(len(values))
         first, end = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
@@ -74,6 +76,12 @@ class History:
     sizes: dict[str, dict[str, Series]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
+
+    def end_with(self, step: Any, train_loss: Any, val_loss: Any) -> None:
+        """Adds the losses after the last step, which no line holds: lines are written before."""
+        if isinstance(step, int) and (not len(self.train) or step > self.train.steps[-1]):
+            self.train.add(step, train_loss)
+            self.val.add(step, val_loss)
 
     def rate_changes(self) -> list[tuple[int, float]]:
         """The steps at which another learning rate was first seen, and that rate."""

@@ -79,11 +79,13 @@ def observe(folder: Path) -> Observations:
         now = network.forward(saved.parameters, Xb, Yb)
         start = network.forward(fresh.parameters, Xb, Yb)
         gradients = network.backward(now)
+    losses, history = run_evaluation.losses(saved, data), histories.read(folder)
+    history.end_with(saved.step, losses["train_loss"], losses["val_loss"])
     return Observations(
         folder=folder,
         saved=saved,
-        losses=run_evaluation.losses(saved, data),
-        history=histories.read(folder),
+        losses=losses,
+        history=history,
         now=now,
         start=start,
         gradients=gradients,

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
 from makemore_bp.report import experiment_folder
-from tests.report.conftest import trained
 from tests.report.page_parsing import parsed
+from tests.report.report_helpers import trained
 
 
 @pytest.fixture
@@ -40,8 +40,9 @@ def test_runs_are_ranked_by_validation_loss(cli: Any, experiment: Path) -> None:
     assert "model.n_hidden" in columns and "train.lr" not in columns
     losses = [run.loss("val") for run in experiment_folder.read(experiment)]
     assert losses == sorted(loss for loss in losses if loss is not None)
-    assert len([e for e in elements if e.tag == "svg"]) == 2
-    assert {path.name for path in page.parent.glob("*.png")} == {"loss.png", "val-loss.png"}
+    assert len([e for e in elements if e.tag == "svg"]) == 3
+    pictures = {path.stem for path in page.parent.glob("*.png")}
+    assert pictures == {"loss", "val-loss", "by-model.n_hidden"}
     assert re.search("3 runs, 2 of them finished", page.read_text())
 
 

@@ -57,7 +57,7 @@ def test_what_is_no_number_is_not_added() -> None:
         found.add(0, value)
     assert len(found) == 0 and found.last is None
     found.add(7, 2)
-    assert (list(found.steps), list(found.values), found.last) == ([7.0], [2.0], 2.0)
+    assert (found.steps.tolist(), found.values.tolist()) == ([7.0], [2.0])
 
 
 def test_changes_of_the_learning_rate_are_found(tmp_path: Path) -> None:

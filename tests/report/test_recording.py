@@ -17,7 +17,7 @@ from makemore_bp.network.parameters import NAMES
 from makemore_bp.network.passes import Network
 from makemore_bp.training import loop, metrics
 from makemore_bp.training.parameter_statistics import parameter_statistics
-from tests.report.conftest import trained
+from tests.report.report_helpers import trained
 
 ENGINES = [
     "torch",

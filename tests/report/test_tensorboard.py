@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from makemore_bp.report import history
-from tests.report.conftest import trained
+from tests.report.report_helpers import trained
 
 
 def test_without_tensorboardx_it_says_what_to_install(
