@@ -28,8 +28,8 @@ def show_curve(console: Console, loss: Series) -> None:
     ascii_only = console.options.ascii_only
     edge = "|" if ascii_only else "│"
     lines = _filled(columns, ASCII if ascii_only else BLOCKS)
-    last = f"{loss.steps[-1]:,.0f}"
-    console.print(f"Loss of the minibatches, {len(loss):,} values over {last} steps:")
+    first, last = (f"{step:,.0f}" for step in (loss.steps[0], loss.steps[-1]))
+    console.print(f"Loss of the minibatches, step {first} to {last}:")
     for place, line in enumerate(lines):
         label = labels[0] if not place else labels[1] if place == HEIGHT - 1 else ""
         console.print(f"{label:>{len(labels[0])}} {edge}{line}", no_wrap=True)

@@ -99,4 +99,6 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
     sampler = Sampler(run_folder.read(folder), Settings())
     names = [visible(name, 40) for name in islice(sampler.words(), FRESH_NAMES)]
     console.print("\nFresh names: " + ", ".join(names))
-    console.print(f"\nMore of them: makemore-bp sample {visible(shlex.quote(str(folder)))}")
+    quoted = visible(shlex.quote(str(folder)))
+    console.print(f"\nMore of them: makemore-bp sample {quoted}")
+    console.print(f"Pictures of the run: makemore-bp report {quoted}")
