@@ -13,6 +13,7 @@ from makemore_bp.report.drawing import BLUE, INK, MUTED, VERMILION, Picture, fad
 from makemore_bp.report.observations import SATURATED, Observations, saturated, shown_characters
 
 SHOWN_ROWS, SHOWN_UNITS = 64, 400  # of an image; more would be finer than its pixels
+POINTS = 1000  # units of a line, characters of a scatter plot
 LABELS = 150  # characters with a label in the picture of the embedding
 TICKS = 40  # characters with a label on an axis
 BEGAN, LATER = "at the start", "now"
@@ -97,9 +98,11 @@ def _batchnorm(seen: Observations, name: str, place: str) -> Picture:
     values = _numbers(seen.now[name])
     means, spreads = values.mean(0), values.std(0, ddof=1)
     order = np.argsort(means, kind="stable")
+    order = order[:: -(-len(order) // POINTS)]
 
     def draw(axes: Axes) -> None:
-        units, m, s = np.arange(len(order)), means[order], spreads[order]
+        units = np.linspace(0, len(means) - 1, len(order))
+        m, s = means[order], spreads[order]
         marker = "o" if len(order) < 3 else None  # a line needs two ends
         axes.fill_between(units, m - s, m + s, color=BLUE, alpha=0.25, linewidth=0)
         axes.plot(units, m, color=BLUE, marker=marker)
@@ -181,7 +184,7 @@ def project(C: Tensor) -> Projection:
 def _embedding(seen: Observations) -> Picture:
     found = project(seen.saved.parameters["C"])
     labels = shown_characters(seen.saved.vocabulary)
-    x, y = found.points[:, 0], found.points[:, 1]
+    x, y = found.points[:POINTS, 0], found.points[:POINTS, 1]
 
     def draw(axes: Axes) -> None:
         many = len(labels) > LABELS
@@ -193,6 +196,7 @@ def _embedding(seen: Observations) -> Picture:
         axes.set_ylabel(f"second, {found.shares[1]:.0%}")
 
     part = f" Labels stand at the first {LABELS}." if len(labels) > LABELS else ""
+    part += f" The first {POINTS:,} are shown." if len(labels) > POINTS else ""
     return Picture(
         "embedding",
         "Embedding of the characters",

@@ -31,6 +31,7 @@ SATURATED = 0.97  # the lecture's bound: beyond it the slope of tanh is below 0.
 MOST_ROWS = 256  # of a minibatch that are looked at
 CHECKED_ROWS = 64
 DRAWN, SHOWN = 1000, 40  # words
+LONGEST = 60  # characters of one; a network that has learned little would not come to an end
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,6 @@ def _next_minibatch(saved: Checkpoint, data: Dataset) -> tuple[Tensor, Tensor]:
 def _names(saved: Checkpoint) -> Names:
     path = configs.data_path(saved.config.data.path)
     known = frozenset(word_files.read_all(path).words)
-    drawn = list(islice(Sampler(saved, Settings()).words(), DRAWN))
+    drawn = list(islice(Sampler(saved, Settings(max_length=LONGEST)).words(), DRAWN))
     judged = [(word, word not in known) for word in drawn]
     return Names(judged[:SHOWN], DRAWN, sum(new for _, new in judged))

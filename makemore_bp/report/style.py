@@ -42,7 +42,7 @@ ul.names li { overflow-wrap: anywhere; }
 .known { color: var(--muted); font-style: italic; }
 footer { color: var(--muted); font-size: .85rem; padding: 2rem 1rem; }
 @media (max-width: 30rem) { figure { padding: .5rem; } }
-@media print { nav { display: none; } figure, tr, li { break-inside: avoid; }
+@media print { nav { display: none; } figure, .table, li { break-inside: avoid; }
   h2 { break-after: avoid; } figure, pre { background: none; border: 1px solid var(--grid); }
   .pictures { grid-template-columns: 1fr 1fr; } main { padding: 0; } body { font-size: 10pt; } }
 """

@@ -158,6 +158,15 @@ def test_the_smallest_networks_have_pictures_too(tmp_path: Path, cli: Any) -> No
     assert (run / "report" / "embedding.png").stat().st_size > 1000
 
 
+def test_many_characters_and_units_make_no_huge_page(tmp_path: Path, cli: Any) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(chr(0x4E00 + k) * 2 for k in range(1500)), encoding="utf-8")
+    run = trained(path, tmp_path / "run", "model.n_hidden=1500", "train.steps=2")
+    answer = cli("report", run)
+    assert (answer.code, answer.err) == (0, "")
+    assert (run / "report" / "report.html").stat().st_size < 3_000_000
+
+
 @pytest.mark.usefixtures("sketched")
 def test_an_unfinished_run_is_reported_as_it_stands(words: Path, tmp_path: Path, cli: Any) -> None:
     run = trained(words, tmp_path / "run", "train.steps=40")
