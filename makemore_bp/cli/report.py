@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +72,9 @@ def _write(run: Path, out: Path | None) -> None:
 
 
 def _require_matplotlib() -> None:
+    # Nothing of a user's settings has a say here, so nothing that is wrong with them matters.
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib  # noqa: F401
     except ImportError:

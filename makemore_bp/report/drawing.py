@@ -8,7 +8,6 @@ of a user's matplotlib settings has a say, and equal runs give equal files.
 from __future__ import annotations
 
 import io
-import logging
 import re
 import warnings
 import xml.etree.ElementTree as ET
@@ -124,7 +123,6 @@ def fading(*colours: str) -> ListedColormap:
 
 @contextmanager
 def _our_style() -> Iterator[None]:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with matplotlib.rc_context(), warnings.catch_warnings():
         # A script that no installed font knows: boxes in the PNG, but the page has the characters.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -107,6 +107,15 @@ def test_train_and_the_terminal_report_do_not_need_matplotlib(
         assert "Loss of the minibatches" in answer.stdout
 
 
+def test_broken_settings_of_matplotlib_do_not_matter(
+    shell: Any, words: Path, tmp_path: Path
+) -> None:
+    trained(words, tmp_path / "sweep" / "runs" / "a")
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: many\nnonsense: 3\n")
+    answer = shell("report", tmp_path / "sweep", cwd=tmp_path, env={"MPLBACKEND": "nonsense"})
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
 def test_what_is_no_run_is_refused(cli: Any, tmp_path: Path) -> None:
     for more in ([], ["--terminal"]):
         answer = cli("report", tmp_path, *more)
