@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from makemore_bp.report.drawing import PALETTE
 
-_LIGHT = "--page: #ffffff; --panel: #f6f7f9; --good: #00664d; --bad: #a33a00;"
-_DARK = "--page: #16181d; --panel: #1f2229; --good: #4fd6a8; --bad: #ff9d66;"
+_LIGHT = "--page: #ffffff; --panel: #f6f7f9;"
+_DARK = "--page: #16181d; --panel: #1f2229;"
 _RULES = """
 * { box-sizing: border-box; stroke-linejoin: round; stroke-linecap: butt; }
 body { margin: 0; background: var(--page); color: var(--ink);
@@ -34,7 +34,6 @@ th, td { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--grid); white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.long { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
-.good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
 pre { background: var(--panel); border-radius: .5rem; padding: .75rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font: .85rem/1.45 ui-monospace, monospace; }
 ul.names { columns: 9rem; padding: 0; list-style: none; margin: 0 0 1rem; }

@@ -44,3 +44,19 @@ def reported(hostile_run: Path) -> Path:
     where = output.place(hostile_run, None)
     output.write(where, *run_report.run_report(observations.observe(hostile_run)))
     return where.page
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn, but not laid out and encoded, which takes seconds."""
+    from matplotlib.figure import Figure
+
+    from makemore_bp.report import comparison, run_report
+    from makemore_bp.report.drawing import Picture, Rendered
+
+    def sketch(picture: Picture) -> Rendered:
+        picture.draw(Figure().subplots())
+        return Rendered(picture, "<svg></svg>", b"\x89PNG")
+
+    for module in (comparison, run_report):
+        monkeypatch.setattr(module, "render", sketch)

@@ -46,6 +46,7 @@ def test_runs_are_ranked_by_validation_loss(cli: Any, experiment: Path) -> None:
     assert re.search("3 runs, 2 of them finished", page.read_text())
 
 
+@pytest.mark.usefixtures("sketched")
 def test_runs_that_cannot_be_read_are_listed_all_the_same(cli: Any, experiment: Path) -> None:
     broken = experiment / "runs" / "large"
     (broken / "config.yaml").write_text("train: [")
@@ -55,6 +56,7 @@ def test_runs_that_cannot_be_read_are_listed_all_the_same(cli: Any, experiment: 
     assert experiment_folder.read(experiment)[-1].name == "large"
 
 
+@pytest.mark.usefixtures("sketched")
 def test_more_runs_than_colours_are_drawn(cli: Any, experiment: Path) -> None:
     for number in range(12):
         shutil.copytree(experiment / "runs" / "large", experiment / "runs" / f"copy-{number:02}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -36,6 +36,7 @@ def shown(values: list[float], width: int = 60, encoding: str = "utf-8") -> list
     return raw.getvalue().decode(encoding).splitlines()
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, min_size=1, max_size=400))
 def test_smoothing_stays_within_the_values_and_keeps_their_number(values: list[float]) -> None:
     smoothed = series(values).smoothed()
@@ -44,6 +45,7 @@ def test_smoothing_stays_within_the_values_and_keeps_their_number(values: list[f
     assert smoothed.min() >= min(values) - slack and smoothed.max() <= max(values) + slack
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, max_size=300), st.integers(1, 50))
 def test_thinning_leaves_no_more_than_was_asked_for(values: list[float], most: int) -> None:
     steps, kept = series(values).thinned(most)
@@ -100,6 +102,7 @@ CHANGES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(CHANGES)
 def test_the_command_line_gives_the_same_configuration(changes: dict[str, object]) -> None:
     asked = [

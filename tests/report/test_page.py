@@ -107,6 +107,29 @@ def test_the_colours_are_the_pages_in_light_and_dark(reported: Path) -> None:
         assert light not in drawn.lower()
 
 
+def test_every_colour_of_text_and_lines_stands_out_in_light_and_dark(reported: Path) -> None:
+    sheet = reported.read_text().split("</style>")[0]
+    for theme in sheet.split("@media")[:2]:
+        colours = dict(re.findall(r"--(\w+): #(\w{6})", theme))
+        backgrounds = [colours.pop("page"), colours.pop("panel")]
+        del colours["grid"]  # faint on purpose
+        assert len(colours) == 6
+        for background in backgrounds:
+            assert all(contrast(colour, background) >= 4.5 for colour in colours.values())
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' luminance, as WCAG defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return float(sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True)))
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
 def test_the_page_is_small(reported: Path) -> None:
     assert 50_000 < reported.stat().st_size < 3_000_000
 
