@@ -8,7 +8,17 @@ import typer
 from typer.core import TyperGroup
 
 from makemore_bp import __version__
-from makemore_bp.cli import config, data, evaluate, exercise, gradcheck, sample, streams, train
+from makemore_bp.cli import (
+    config,
+    data,
+    evaluate,
+    exercise,
+    gradcheck,
+    report,
+    sample,
+    streams,
+    train,
+)
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.text import visible
 
@@ -85,6 +95,7 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command()(gradcheck.gradcheck)
+app.command()(report.report)
 app.add_typer(exercise.app, name="exercise")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")

@@ -80,7 +80,9 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
 
     from rich.console import Console
 
+    from makemore_bp.cli.curve import show_curve
     from makemore_bp.cli.tables import loss_table
+    from makemore_bp.report import history
     from makemore_bp.sampling import Sampler, Settings
     from makemore_bp.training import run_folder
 
@@ -92,8 +94,11 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
         f"{summary['steps']:,} steps in {summary['seconds']:.1f} s "
         f"with the {summary['engine']} engine{trained}."
     )
+    if console.is_terminal:
+        show_curve(console, history.read(folder).loss)
     sampler = Sampler(run_folder.read(folder), Settings())
     names = [visible(name, 40) for name in islice(sampler.words(), FRESH_NAMES)]
     console.print("\nFresh names: " + ", ".join(names))
-    command = f"makemore-bp sample {visible(shlex.quote(str(folder)), 10_000)}"
-    console.print(f"\nMore of them: {command}", soft_wrap=True)
+    quoted = visible(shlex.quote(str(folder)), 10_000)
+    console.print(f"\nMore of them: makemore-bp sample {quoted}", soft_wrap=True)
+    console.print(f"Pictures of the run: makemore-bp report {quoted}", soft_wrap=True)

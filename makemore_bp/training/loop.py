@@ -25,10 +25,12 @@ from makemore_bp.engines.choice import Choice
 from makemore_bp.engines.choice import make as make_engine
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
 from makemore_bp.training.metrics import Metrics
+from makemore_bp.training.parameter_statistics import parameter_statistics
 from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
@@ -149,11 +151,13 @@ class Training:
             losses = {}
         self._answer_stop()
 
-    def _train_chunk(self, steps: int, evaluated: dict[str, float | None]) -> None:
+    def _train_chunk(self, steps: int, evaluated: dict[str, Any]) -> None:
         first, train = self.state.step, self.config.train
         shape = (steps, train.batch_size)
         indices = torch.randint(0, len(self.data.train), shape, generator=self.state.g)
         rates = [learning_rate(train.lr, step) for step in range(first, first + steps)]
+        if evaluated:
+            evaluated = evaluated | {"parameters": self._observe(indices[0], rates[0])}
         began = time.perf_counter()
         losses = self._engine.advance(indices, rates)
         seconds = time.perf_counter() - began
@@ -166,12 +170,19 @@ class Training:
         self._log(first, losses, rates, evaluated)
         self.reporter.advanced(self.state.step, losses, rates[-1])
 
+    def _observe(self, indices: Tensor, lr: float) -> dict[str, dict[str, float | None]]:
+        """The sizes of parameters and gradients on the minibatch that is about to be trained on."""
+        config = self.config
+        network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
+        Xb, Yb = (ids.to(config.device) for ids in self.data.train.batch(indices))
+        return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
+
     def _log(
         self,
         first: int,
         losses: Tensor,
         rates: Sequence[float],
-        evaluated: dict[str, float | None],
+        evaluated: dict[str, Any],
     ) -> None:
         """Writes the lines of a chunk; stops the run at a loss that is not finite."""
         broken = torch.nonzero(~torch.isfinite(losses))

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from makemore_bp import dataset
+from makemore_bp.dataset import Dataset
 from makemore_bp.training import baselines, evaluation, run_folder
+from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Weighted
 from makemore_bp.training.start import refuse_other_data
 
+Losses = dict[str, Any]
 
-def evaluate(folder: Path) -> dict[str, Any]:
+
+def evaluate(folder: Path) -> Losses:
     """Train, val and test loss of the latest state, in nats a character, beside the baselines.
 
     Raises RequestError if the folder holds no run or its data file is missing or has changed.
@@ -19,12 +23,17 @@ def evaluate(folder: Path) -> dict[str, Any]:
     saved = run_folder.read(folder)
     data = dataset.load(saved.config.data, saved.config.model.block_size)
     refuse_other_data(saved, data)
+    return {"step": saved.step, **losses(saved, data)}
+
+
+def losses(saved: Checkpoint, data: Dataset) -> Losses:
+    """``train_loss``, ``val_loss``, ``test_loss`` and ``baselines`` of a state on its data."""
     V = len(data.vocabulary)
-    losses = {
+    found = {
         f"{split}_loss": evaluation.loss(
             saved.parameters, saved.statistics, Weighted(data[split], V)
         )
         for split in dataset.SPLITS
     }
     both = {"uniform": baselines.uniform(V), "bigram": baselines.bigram(data)}
-    return {"step": saved.step, **losses, "baselines": both}
+    return {**found, "baselines": both}
