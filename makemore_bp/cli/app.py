@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from makemore_bp import __version__
-from makemore_bp.cli import config, data, evaluate, exercise, gradcheck, sample, train
+from makemore_bp.cli import config, data, evaluate, exercise, experiment, gradcheck, sample, train
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.text import visible
 
@@ -82,6 +82,7 @@ app.command()(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command()(gradcheck.gradcheck)
 app.add_typer(exercise.app, name="exercise")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 

@@ -3,7 +3,6 @@
 schema.py       what an experiment's file may say
 expansion.py    the file's grid, variants and seeds as runs, each with its configuration
 folder.py       the experiment on disk: the plan, what has become of each run, what a change redoes
-messages.py     what the parent process and its workers tell each other
 worker.py       a process that trains the runs it is given, one after another
 pool.py         the worker processes as their parent sees them
 runner.py       plan, check, estimate, train

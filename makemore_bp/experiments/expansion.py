@@ -141,7 +141,8 @@ def _set(settings: Mapping[str, Any]) -> list[str]:
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted keys; a mapping that is a value, such as a schedule, stays one."""
-    known, result = configs.all_keys(), {}
+    known = configs.all_keys()
+    result: dict[str, Any] = {}
     for key, value in nested.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, Mapping) and dotted not in known:
@@ -175,7 +176,7 @@ def _short(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _name(variant: str | None, values: Mapping[str, Any], seed: int | None) -> str:
-    parts = [] if variant is None else [_slug(variant)]
+    parts = [] if variant is None else [slug(variant)]
     parts += [f"{key}={_plain(value)}" for key, value in values.items()]
     parts += [] if seed is None else [f"seed={seed}"]
     text = "_".join(parts)
@@ -187,11 +188,11 @@ def _name(variant: str | None, values: Mapping[str, Any], seed: int | None) -> s
 
 def _plain(value: Any) -> str:
     if isinstance(value, str):
-        return _slug(Path(value).stem)
-    return _slug(flow(value)) if isinstance(value, list | dict) else flow(value)
+        return slug(Path(value).stem)
+    return slug(flow(value)) if isinstance(value, list | dict) else flow(value)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """The text without what a shell or a file system would trip over."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "x"
 

@@ -218,7 +218,9 @@ def _difference(before: Record, after: Record) -> str:
     # A key that came with a later version had its default's effect before.
     defaults = _flat(configs.Config().model_dump(mode="json"))
     one, two = defaults | _flat(before["config"]), _flat(after["config"])
-    changed = [f"{key}: {one.get(key)} became {two[key]}" for key in two if one.get(key) != two[key]]
+    changed = [
+        f"{key}: {one.get(key)} became {two[key]}" for key in two if one.get(key) != two[key]
+    ]
     if before["data_sha256"] != after["data_sha256"] and not changed:
         changed = ["the word list has changed"]
     return visible("; ".join(changed))

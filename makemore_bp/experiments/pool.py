@@ -112,6 +112,8 @@ class Pool:
         self._workers: list[Worker] = []
 
     def __enter__(self) -> Pool:
+        """Starts the workers, so that all import PyTorch while the first tasks are made."""
+        self._workers = [Worker(self._threads, self._events) for _ in range(self._size)]
         return self
 
     def __exit__(

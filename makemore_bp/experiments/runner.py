@@ -164,8 +164,7 @@ def _seconds(folder: Path, config: Config, name: str, checked: Mapping[str, Mess
     left = max(0, train.steps - folders.last_step(folder / folders.RUNS / name))
     evaluations = 2 + left / train.eval_every + left / train.checkpoint_every / 2
     return float(
-        left * measured["step_seconds"]
-        + math.ceil(evaluations) * measured["evaluation_seconds"]
+        left * measured["step_seconds"] + math.ceil(evaluations) * measured["evaluation_seconds"]
     )
 
 

@@ -35,6 +35,8 @@ def of(config: Config) -> Setting:
     data = dataset.load(config.data, config.model.block_size)
     g, g_batchnorm = generators(config.train.seed)
     sizes = Sizes(len(data.vocabulary), **config.model.model_dump())
-    parameters = initialise(sizes, g, g_batchnorm, PRECISIONS[config.dtype], **config.init.model_dump())
+    parameters = initialise(
+        sizes, g, g_batchnorm, PRECISIONS[config.dtype], **config.init.model_dump()
+    )
     indices = torch.randint(0, len(data.train), (config.train.batch_size,), generator=g)
     return Setting(parameters, *data.train.batch(indices), indices, data)

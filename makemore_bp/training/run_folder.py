@@ -34,8 +34,9 @@ CHANGEABLE = ("train.steps", "data.path", "engine")
 def locked(folder: Path, patience: float = 0) -> Iterator[None]:
     """Holds the folder for one training process.
 
-    Raises RequestError if another one holds it, after ``patience`` seconds. The lock is the system's and ends with the process
-    that holds it, however it ends; a lock file left behind blocks nobody.
+    Raises RequestError if another one holds it, after ``patience`` seconds. The lock is the
+    system's and ends with the process that holds it, however it ends; a lock file left behind
+    blocks nobody.
     """
     lock = filelock.FileLock(folder / LOCK)
     try:
