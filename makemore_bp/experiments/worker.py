@@ -86,16 +86,18 @@ def main(threads: int) -> None:
     """Answers requests until standard input closes."""
     torch.set_num_threads(threads)
     parent = Parent()
-    requests: queue.Queue[dict[str, Any]] = queue.Queue()
+    requests: queue.Queue[dict[str, Any] | None] = queue.Queue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    while True:
-        parent.tell(**_answer(requests.get(), parent))
+    while (request := requests.get()) is not None:
+        parent.tell(**_answer(request, parent))
 
 
-def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
-    """Takes requests; when there can be no more, stops the process as a SIGTERM would."""
+def _listen(requests: queue.Queue[dict[str, Any] | None]) -> None:
+    """Takes requests. When there can be no more, a SIGTERM has a run save and stop; between runs
+    it ends the process."""
     for line in sys.stdin.buffer:
         requests.put(json.loads(line))
+    requests.put(None)
     signal.raise_signal(signal.SIGTERM)
 
 
