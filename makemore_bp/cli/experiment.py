@@ -156,7 +156,10 @@ def _show(found: Results, folder: Path, times: bool = True) -> None:
     head, rows = formats.table(found, times)
     table = Table(title=visible(found.name), title_justify="left")
     for k, name in enumerate(head):
-        table.add_column(name, justify="left" if k < len(found.columns) else "right")
+        if k < len(found.columns):
+            table.add_column(visible(name), overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(visible(text) for text in row))
     console.print(table)

@@ -67,6 +67,8 @@ def _curve(axes: Any, groups: list[Group], key: str) -> None:
     axes.errorbar(values, *_losses(groups), marker="o", color=INK, capsize=3)
     if values[0] > 0 and values[-1] > 10 * values[0]:
         axes.set_xscale("log")
+    if _wide(groups):
+        axes.set_yscale("log")
     axes.set_xlabel(key)
     axes.set_ylabel("validation loss")
 
@@ -79,6 +81,8 @@ def _ranked(axes: Any, groups: list[Group], columns: list[str]) -> None:
     labels = [_plain(", ".join(cell(group.varied.get(key)) for key in columns)) for group in groups]
     axes.set_yticks(rows, labels)
     axes.invert_yaxis()
+    if _wide(groups):
+        axes.set_xscale("log")
     axes.set_xlabel("validation loss")
     if any(column != "variant" for column in columns):
         axes.set_ylabel(", ".join(columns))
@@ -87,6 +91,12 @@ def _ranked(axes: Any, groups: list[Group], columns: list[str]) -> None:
 def _losses(groups: list[Group]) -> tuple[list[float], list[float]]:
     spreads = [group.val_loss for group in groups if group.val_loss is not None]
     return [spread.mean for spread in spreads], [spread.std or 0.0 for spread in spreads]
+
+
+def _wide(groups: list[Group]) -> bool:
+    """Whether one loss is so high that the others would be a flat line beside it."""
+    means, _ = _losses(groups)
+    return 0 < min(means) < max(means) / 3
 
 
 def _plain(text: str) -> str:

@@ -166,9 +166,12 @@ def test_what_is_no_number_is_drawn_as_a_ranking(
     folders.write(tmp_path, Plan("$\\nonsense", plan))
     drawn: list[Any] = []
     save = figure.Figure.savefig
-    monkeypatch.setattr(
-        figure.Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k))
-    )
+
+    def watched(self: Any, *arguments: Any, **options: Any) -> None:
+        drawn.append(self)
+        save(self, *arguments, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", watched)
     plot.draw(results.read(tmp_path), tmp_path / "p.png")
     (axes,) = drawn[0].axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["b, 0.1", "\\$a_b\\$, 0.1"]
