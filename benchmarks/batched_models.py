@@ -5,7 +5,7 @@
 M models, which differ in their parameters, minibatches and learning rates, take their steps
 together: every product is one batched product over the models, and the rest is elementwise over
 one more axis. The table shows microseconds a step and model, beside the native engine's on one
-core, which parallel processes multiply by the number of cores. Both take the lecture's sizes, and
+core, of which parallel processes use all. Both take the lecture's sizes, and
 the batched gradients are held against the engine's before the clock starts.
 """
 
@@ -91,17 +91,17 @@ def main() -> None:
     def alone(steps: int) -> None:
         engine.advance(torch.randint(0, EXAMPLES, (steps, BATCH), generator=g), [0.01] * steps)
 
-    cores = os.cpu_count()
     threads = sorted({1, torch.get_num_threads()})
-    print(f"native engine: {measure(alone):.1f} us a step on one of {cores} cores")
-    print("batched, microseconds a step and model:")
-    print(f"{'models':>8}" + "".join(f"{f'{count} thread(s)':>14}" for count in threads))
+    print(f"microseconds a step and model; the native engine on one of {os.cpu_count()} cores")
+    heads = [f"batched, {count} thread{'s' * (count > 1)}" for count in threads]
+    print(f"{'models':>8}{'native':>10}" + "".join(f"{head:>20}" for head in heads))
     for models in MODELS:
-        times = []
+        torch.set_num_threads(1)
+        times = [measure(alone)]  # anew in every row, so that both meet the same conditions
         for count in threads:
             torch.set_num_threads(count)
             times.append(measure(together(models, examples, g)) / models)
-        print(f"{models:8}" + "".join(f"{value:14.1f}" for value in times))
+        print(f"{models:8}{times[0]:10.1f}" + "".join(f"{value:20.1f}" for value in times[1:]))
 
 
 def together(models: int, examples: Examples, g: torch.Generator) -> Callable[[int], None]:
