@@ -13,7 +13,7 @@ import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import (
@@ -103,6 +103,13 @@ class Backward(_Section):
     """Batch normalisation one operation at a time, or in one line."""
 
 
+class Init(_Section):
+    """What the first parameters are drawn around, where the lecture leaves a choice."""
+
+    bngain: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Mean of the batchnorm gain; its spread of 0.1 stays."""
+
+
 class Train(_Section):
     """The training loop: plain stochastic gradient descent."""
 
@@ -143,6 +150,7 @@ class Config(_Section):
 
     data: Data = Data()
     model: Model = Model()
+    init: Init = Init()
     backward: Backward = Backward()
     train: Train = Train()
     engine: Literal["auto", "torch", "native"] = "auto"
@@ -188,16 +196,27 @@ def learning_rate(lr: float | Mapping[int, float], step: int) -> float:
     return lr
 
 
-def load(source: str | None = None, overrides: Sequence[str] = ()) -> Config:
+class Setting(NamedTuple):
+    """One dotted key with its value, and the place that a message about it names."""
+
+    key: str
+    value: Any
+    place: str
+
+
+def load(
+    source: str | None = None, overrides: Sequence[str] = (), settings: Sequence[Setting] = ()
+) -> Config:
     """Reads a configuration file and applies ``key.subkey=value`` overrides to it.
 
     ``source`` is a path, or the name of a bundled configuration (``quick``), or None for the
     defaults, which are the lecture's recipe. Relative data paths in a file are relative to that
-    file, in an override to the working folder. Raises RequestError, naming file and line or the
-    override, for whatever is no valid configuration.
+    file, in an override to the working folder. ``settings`` are overrides that are values already.
+    Raises RequestError, naming file and line, the override or the setting's place, for whatever is
+    no valid configuration.
     """
     if source is None:
-        return build({}, overrides, where="the default configuration")
+        return build({}, overrides, settings, where="the default configuration")
     path = _find(source)
     document = yaml_reading.read(path)
     value = {} if document.value is None else document.value
@@ -207,13 +226,19 @@ def load(source: str | None = None, overrides: Sequence[str] = ()) -> Config:
             f"but this is a {_type_name(value)}. Begin with a line such as 'train:'."
         )
     return build(
-        value, overrides, where=visible(str(path)), lines=document.lines, folder=path.parent
+        value,
+        overrides,
+        settings,
+        where=visible(str(path)),
+        lines=document.lines,
+        folder=path.parent,
     )
 
 
 def build(
     value: Mapping[str, Any],
     overrides: Sequence[str] = (),
+    settings: Sequence[Setting] = (),
     *,
     where: str,
     lines: Mapping[str, int] | None = None,
@@ -223,16 +248,18 @@ def build(
     merged = _deep_copy(value)
     data = merged.get("data")
     if folder is not None and isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = _absolute(data["path"], folder)
+        data["path"] = absolute(data["path"], folder)
     origin: dict[str, str] = {}
-    for override in overrides:
-        key = _apply(merged, override)
-        origin[key] = f"--set {visible(override)}"
+    for key, chosen, place in [*map(_parsed, overrides), *settings]:
+        if key not in all_keys():
+            raise RequestError(f"{place}: {unknown_key(key)}")
+        _put(merged, key, chosen)
+        origin[key] = place
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:
         raise RequestError(_explain(error, where, lines or {}, origin)) from None
-    path = _absolute(config.data.path, Path.cwd())
+    path = absolute(config.data.path, Path.cwd())
     return config.model_copy(update={"data": config.data.model_copy(update={"path": path})})
 
 
@@ -279,7 +306,8 @@ def _find(source: str) -> Path:
     return known[source]
 
 
-def _absolute(path: str, folder: Path) -> str:
+def absolute(path: str, folder: Path) -> str:
+    """A ``data.path`` as seen from ``folder``; what is bundled stays as it is."""
     if path.startswith(BUNDLED):
         return path
     try:
@@ -292,23 +320,25 @@ def _deep_copy(value: Any) -> Any:
     return {k: _deep_copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
-def _apply(merged: dict[str, Any], override: str) -> str:
-    """Puts one ``key=value`` into ``merged`` and returns its dotted key."""
+def _parsed(override: str) -> Setting:
+    """One ``key=value`` as typed after --set."""
     key, equals, text = override.partition("=")
-    key = key.strip()
+    key, place = key.strip(), f"--set {visible(override)}"
     if not equals or not key:
         raise RequestError(
-            f"--set {visible(override)}: an override has the form KEY=VALUE, "
-            "for example --set train.steps=1000."
+            f"{place}: an override has the form KEY=VALUE, for example --set train.steps=1000."
         )
-    if key not in all_keys():
-        raise RequestError(f"--set {visible(override)}: {_unknown(key)}")
     try:
         value = yaml_reading.parse(text).value
     except RequestError as error:
-        raise RequestError(f"--set {visible(override)}: {error}") from None
+        raise RequestError(f"{place}: {error}") from None
     if key == "data.path" and isinstance(value, str):
-        value = _absolute(value, Path.cwd())
+        value = absolute(value, Path.cwd())
+    return Setting(key, value, place)
+
+
+def _put(merged: dict[str, Any], key: str, value: Any) -> None:
+    """Puts a value into nested mappings under its dotted key."""
     section = merged
     *parents, last = key.split(".")
     for parent in parents:
@@ -316,10 +346,10 @@ def _apply(merged: dict[str, Any], override: str) -> str:
             section[parent] = {}
         section = section[parent]
     section[last] = value
-    return key
 
 
-def _unknown(key: str) -> str:
+def unknown_key(key: str) -> str:
+    """What to say of a dotted key that the schema does not have: the nearest that it has."""
     known = all_keys()
     sections = sorted({name.split(".")[0] for name in known if "." in name})
     short = {name.split(".")[-1]: name for name in known}
@@ -351,12 +381,13 @@ def _explain(
         line = next((lines[k] for k in (key, owner) if k in lines), None)
         place = f"{where}, line {line}" if line else where
     if first["type"] == "extra_forbidden":
-        return f"{place}: {_unknown(key)}"
+        return f"{place}: {unknown_key(key)}"
     subject = f"{visible(owner)}: " if owner else ""
-    return f"{place}: {subject}{_sentence(first)}"
+    return f"{place}: {subject}{sentence(first)}"
 
 
-def _sentence(first: Mapping[str, Any]) -> str:
+def sentence(first: Mapping[str, Any]) -> str:
+    """What pydantic says of a value, in the words of the other messages."""
     got, message = first["input"], str(first["msg"])
     message = message.removeprefix("Value error, ").replace("Input should", "should")
     if isinstance(got, Mapping) or first["type"] == "value_error":

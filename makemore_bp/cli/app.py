@@ -13,6 +13,7 @@ from makemore_bp.cli import (
     data,
     evaluate,
     exercise,
+    experiment,
     gradcheck,
     report,
     sample,
@@ -97,6 +98,7 @@ app.command("eval")(evaluate.evaluate)
 app.command()(gradcheck.gradcheck)
 app.command()(report.report)
 app.add_typer(exercise.app, name="exercise")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 

@@ -38,6 +38,8 @@ def of(config: Config) -> Setting:
     refuse_what_does_not_fit(config, len(data.vocabulary))
     g, g_batchnorm = generators(config.train.seed)
     sizes = Sizes(len(data.vocabulary), **config.model.model_dump())
-    parameters = initialise(sizes, g, g_batchnorm, PRECISIONS[config.dtype])
+    parameters = initialise(
+        sizes, g, g_batchnorm, PRECISIONS[config.dtype], **config.init.model_dump()
+    )
     indices = torch.randint(0, len(data.train), (config.train.batch_size,), generator=g)
     return Setting(parameters, *data.train.batch(indices), indices, data)

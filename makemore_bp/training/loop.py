@@ -65,7 +65,9 @@ class State:
         """The start of a run, drawn from its seed as the lecture draws it."""
         g, g_batchnorm = generators(config.train.seed)
         sizes = Sizes(vocabulary, **config.model.model_dump())
-        parameters = initialise(sizes, g, g_batchnorm, PRECISIONS[config.dtype])
+        parameters = initialise(
+            sizes, g, g_batchnorm, PRECISIONS[config.dtype], **config.init.model_dump()
+        )
         return cls(0, parameters, g, g_batchnorm)
 
     @classmethod
@@ -202,7 +204,8 @@ class Training:
         kept = "nothing was saved" if saved is None else f"step {saved:,} is kept"
         raise DivergedError(
             f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
-            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {kept}."
+            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {kept}.",
+            step,
         )
 
     def _answer_stop(self) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
@@ -15,9 +15,10 @@ from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_write, remove_leftovers, write_whole
 from makemore_bp.text import visible
-from makemore_bp.training import checkpoint as checkpoints
 from makemore_bp.training import metrics
-from makemore_bp.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from makemore_bp.training.checkpoint import Checkpoint
 
 CONFIG = "config.yaml"
 CHECKPOINT = "checkpoint.safetensors"
@@ -30,15 +31,16 @@ CHANGEABLE = ("train.steps", "data.path", "engine")
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience: float = 0) -> Iterator[None]:
     """Holds the folder for one training process.
 
-    Raises RequestError if another one holds it. The lock is the system's and ends with the process
-    that holds it, however it ends; a lock file left behind blocks nobody.
+    Raises RequestError if another one holds it, after ``patience`` seconds. The lock is the
+    system's and ends with the process that holds it, however it ends; a lock file left behind
+    blocks nobody.
     """
     lock = filelock.FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except filelock.Timeout:
         raise RequestError(
             f"{visible(str(folder))} is being written by another run. Wait for it, stop it, or "
@@ -116,6 +118,8 @@ def read(folder: Path) -> Checkpoint:
             f"{shown} holds no {CHECKPOINT}, so it is not the folder of a run. "
             "Name a folder that 'makemore-bp train' has written."
         )
+    from makemore_bp.training import checkpoint as checkpoints
+
     return checkpoints.load(folder / CHECKPOINT)
 
 
