@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def on_cores(number: int) -> Iterator[None]:
 
 
 def by_turns(things: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Timing]:
-    """Each thing once a round, so that a noisy machine is noisy for all; a thing returns seconds."""
+    """Each thing once a round, so that noise meets them all; a thing returns seconds."""
     seconds: dict[str, list[float]] = {name: [] for name in things}
     for _ in range(rounds):
         for name, thing in things.items():
@@ -87,7 +88,7 @@ def _fitting(train: Train, seconds: float) -> int:
     """How many steps take about so long; the first call compiles what is to be compiled."""
     steps = 1
     train(steps)
-    while (took := timed(lambda: train(steps))) < seconds / 8:
+    while (took := timed(partial(train, steps))) < seconds / 8:
         steps *= 4
     steps = max(1, int(steps * seconds / took))
     train(steps)  # a compiled loop of another length is compiled anew

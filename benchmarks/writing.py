@@ -17,7 +17,7 @@ def save(
     rows: Sequence[Mapping[str, Any]],
     absent: Mapping[str, str],
 ) -> None:
-    """Prints a table and writes it to ``folder``; ``absent`` are rows that are not there, and why."""
+    """Prints a table and writes it to ``folder``; ``absent``: rows that are not there, and why."""
     text = "\n".join(_markdown(title, about, rows, absent)) + "\n"
     print(text, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
