@@ -12,6 +12,7 @@ import math
 import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -194,6 +195,15 @@ def learning_rate(lr: float | Mapping[int, float], step: int) -> float:
     if isinstance(lr, Mapping):
         return lr[max(first for first in lr if first <= step)]
     return lr
+
+
+def learning_rates(lr: float | Mapping[int, float], steps: range) -> list[float]:
+    """The rates at consecutive ``steps``, found once for all steps between two changes."""
+    changes = sorted(step for step in lr if step in steps[1:]) if isinstance(lr, Mapping) else []
+    rates: list[float] = []
+    for first, end in pairwise([steps.start, *changes, steps.stop]):
+        rates += [learning_rate(lr, first)] * (end - first)
+    return rates
 
 
 class Setting(NamedTuple):

@@ -28,7 +28,7 @@ class TorchEngine:
         self._examples = examples.to(device)
         self._device = device
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
         """See ``Engine.advance``. Nothing waits for the device before the losses at the end."""
         Xs, Ys = self._examples.batch(indices.to(self._device))
@@ -38,8 +38,11 @@ class TorchEngine:
     def _step(self, Xb: Tensor, Yb: Tensor, lr: float) -> Tensor:
         record = self._network.forward(self._parameters, Xb, Yb)
         gradients = self._network.backward(record)
-        for name, parameter in self._parameters.items():
-            parameter.add_(gradients["d" + name], alpha=-lr)
+        torch._foreach_add_(
+            list(self._parameters.values()),
+            [gradients["d" + name] for name in self._parameters],
+            alpha=-lr,
+        )
         loss: Tensor = record["loss"]
         return loss
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -51,7 +52,7 @@ class Network:
             )
         )
 
-    @property
+    @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules of all stages in the order of the backward pass, last stage first."""
         return tuple(rule for stage in reversed(self.stages) for rule in stage.backward)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp import __version__
-from makemore_bp.config import Config, learning_rate
+from makemore_bp.config import Config, learning_rate, learning_rates
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines.choice import Choice
 from makemore_bp.engines.choice import make as make_engine
@@ -157,7 +157,7 @@ class Training:
         first, train = self.state.step, self.config.train
         shape = (steps, train.batch_size)
         indices = torch.randint(0, len(self.data.train), shape, generator=self.state.g)
-        rates = [learning_rate(train.lr, step) for step in range(first, first + steps)]
+        rates = learning_rates(train.lr, range(first, first + steps))
         if evaluated:
             evaluated = evaluated | {"parameters": self._observe(indices[0], rates[0])}
         began = time.perf_counter()

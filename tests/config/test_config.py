@@ -67,6 +67,15 @@ def test_a_schedule_gives_the_rate_of_the_latest_first_step() -> None:
     assert config.learning_rate(0.5, 7) == 0.5
 
 
+@pytest.mark.parametrize("first", [0, 1, 9, 10, 11, 29, 30])
+@pytest.mark.parametrize("count", [1, 2, 10, 25, 40])
+def test_the_rates_of_many_steps_are_those_of_each(first: int, count: int) -> None:
+    steps = range(first, first + count)
+    for schedule in (0.5, {0: 0.1}, {0: 0.3, 30: 0.1, 10: 0.2}):
+        one_by_one = [config.learning_rate(schedule, step) for step in steps]
+        assert config.learning_rates(schedule, steps) == one_by_one
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
