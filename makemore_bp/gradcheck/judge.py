@@ -27,7 +27,7 @@ from torch import Tensor
 
 from makemore_bp.gradcheck.reference import Reference
 from makemore_bp.gradcheck.running_error import Uncertain, standard_errors, unit, with_errors
-from makemore_bp.network.passes import LECTURE_ORDER, Network
+from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.stage import Record, Rule, call, reads
 
 # Passes that are right stay below one standard error in all settings that were measured; an error
@@ -131,7 +131,7 @@ class _Judge:
     def reports(self) -> list[TensorReport]:
         return [
             self._report(name)
-            for name in LECTURE_ORDER
+            for name in CHECKED_ORDER
             if name in self.true and ("d" + name in self.asked or "d" + name in self.gradients)
         ]
 
@@ -160,7 +160,7 @@ class _Judge:
         Where the pass does not define a gradient that the rule reads, it may have used the true one
         or have gone on from what it has without naming it: either will do.
         """
-        needed = [read for read in reads(self.rules[name]) if read[1:] in LECTURE_ORDER]
+        needed = [read for read in reads(self.rules[name]) if read[1:] in CHECKED_ORDER]
         for supplied in (self._true_gradient, self._continued):
             try:
                 handed = {read: self._handed(read) or supplied(read) for read in needed}
@@ -189,7 +189,7 @@ class _Judge:
             return handed
         known: Record = dict(self.record)
         for read in reads(self.rules[name]):
-            if read[1:] in LECTURE_ORDER and read not in known:
+            if read[1:] in CHECKED_ORDER and read not in known:
                 known[read] = self._continued(read)
         value: Uncertain = call(self.rules[name], known)
         return value
