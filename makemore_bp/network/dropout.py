@@ -6,7 +6,7 @@ anew in every step, so that no unit can rely on another one being there. What st
 used as it is, without masks (inverted dropout).
 
 The mask is part of the record like the batch: 0 where a unit is off, 1 / (1 - p) where it is on.
-This room draws no random numbers.
+This stage draws no random numbers.
 
 Shapes: h, mask, hdrop (n, n_hidden).
 
