@@ -190,6 +190,11 @@ def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> boo
     from makemore_bp.gradcheck import setting
     from makemore_bp.gradcheck.learner_check import check_learner
 
+    if resolved.train.dropout:
+        raise RequestError(
+            "--file checks the lecture's network, which has no dropout, and train.dropout is "
+            f"{resolved.train.dropout:g}. Add --set train.dropout=0."
+        )
     s = setting.of(resolved)
     found = check_learner(path, s.parameters, s.Xb, s.Yb, timeout)
     if as_json:

@@ -22,12 +22,12 @@ def show_learner(check: LearnerCheck) -> None:
     for heading, paragraphs in _blamed(check):
         out.print(Text(heading, style="bold red"))
         for paragraph in paragraphs:
-            out.print(Padding(Text(paragraph), (0, 0, 0, 2)))
+            out.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False))
     for line in _remarks(check):
         out.print(line)
     if check.result.error is not None:
         out.print(Text("The file did not come to its end.", style="bold red"))
-        out.print(Padding(Text(check.result.error.paragraph()), (0, 0, 0, 2)))
+        out.print(Padding(Text(check.result.error.paragraph()), (0, 0, 0, 2), expand=False))
     out.print(_verdict(check))
 
 
@@ -37,7 +37,7 @@ def _show_output(check: LearnerCheck) -> None:
         out = console()
         out.print("Printed by the file:")
         for line in lines[:OUTPUT_LINES]:
-            out.print(Padding(Text(visible(line, 200)), (0, 0, 0, 2)))
+            out.print(Padding(Text(visible(line, 200)), (0, 0, 0, 2), expand=False))
         if len(lines) > OUTPUT_LINES:
             out.print(f"  ... and {len(lines) - OUTPUT_LINES:,} lines more (--json has them)")
 
@@ -48,7 +48,7 @@ def _blamed(check: LearnerCheck) -> Iterator[tuple[str, list[str]]]:
         if finding.diagnosis is not None:
             kind = finding.diagnosis.kind
             told = [visible(finding.diagnosis.text, 1000), f"Idea: {finding.diagnosis.hint}"]
-            yield f"d{report.name} ({kind})", told
+            yield f"d{report.name}, {_line(check, report.name)}: {kind}", told
         elif report.status == "shape" and report.got is not None:
             got = " x ".join(map(str, report.got)) or "a scalar"
             expected = " x ".join(map(str, report.shape))
@@ -56,6 +56,11 @@ def _blamed(check: LearnerCheck) -> Iterator[tuple[str, list[str]]]:
                 f"d{report.name} (shape)",
                 [f"It is {got}, and must be {expected}, as its tensor."],
             )
+
+
+def _line(check: LearnerCheck, name: str) -> str:
+    """Where the gradient was given its last value."""
+    return f"line {check.result.evidence.history['d' + name][-1].line}"
 
 
 def _remarks(check: LearnerCheck) -> Iterator[str]:
@@ -90,7 +95,6 @@ def _verdict(check: LearnerCheck) -> str:
     if check.passed:
         return f"{right} Done."
     wrong = [f"d{r.name}" for r in check.reports if r.status in ("wrong", "shape")]
-    if wrong:
-        mended = "" if len(wrong) > 1 else " What inherits from it may be right already."
-        return f"{right} To mend: {', '.join(wrong)}.{mended}"
-    return f"{right} Next: {check.next}." if check.next else right
+    mend = f" To mend: {', '.join(wrong)}." if wrong else ""
+    following = f" Next: {check.next}." if check.next else ""
+    return right + mend + following

@@ -6,7 +6,8 @@ mistake is further up.
 
     exact      equal to autograd, every bit (NaNs at the same places count as equal)
     close      within the tolerance of autograd
-    wrong      not close, and not what its rule gives: the mistake is here
+    wrong      not close, and not what its rule gives for what flowed in, or else all that flowed in
+               is right: the mistake is here
     inherits   not close, but what its rule gives for what flowed in
     shape      not of its tensor's shape
     missing    not defined
@@ -19,7 +20,7 @@ dlogit_maxes and db1 is zero but for rounding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -129,11 +130,25 @@ class _Judge:
         self.unit = unit(reference.record["C"].dtype)
 
     def reports(self) -> list[TensorReport]:
-        return [
-            self._report(name)
-            for name in CHECKED_ORDER
-            if name in self.true and ("d" + name in self.asked or "d" + name in self.gradients)
-        ]
+        found: dict[str, TensorReport] = {}
+        for name in CHECKED_ORDER:
+            if name in self.true and ("d" + name in self.asked or "d" + name in self.gradients):
+                found[name] = self._report(name)
+                if found[name].status == "inherits" and self._nothing_to_inherit(name, found):
+                    found[name] = replace(found[name], status="wrong")
+        return list(found.values())
+
+    def _nothing_to_inherit(self, name: str, found: Mapping[str, TensorReport]) -> bool:
+        """Whether all that the rule reads is right: then the rule that we hold it to is wrong.
+
+        The lecture's order is one in which what a rule reads comes before what it gives.
+        """
+        needed = self._needed("d" + name)
+        return all(read[1:] in found and found[read[1:]].passed for read in needed)
+
+    def _needed(self, name: str) -> list[str]:
+        """The gradients that the rule of ``name`` reads."""
+        return [read for read in reads(self.rules[name]) if read[1:] in CHECKED_ORDER]
 
     def _report(self, name: str) -> TensorReport:
         true = self.true[name]
@@ -160,7 +175,7 @@ class _Judge:
         Where the pass does not define a gradient that the rule reads, it may have used the true one
         or have gone on from what it has without naming it: either will do.
         """
-        needed = [read for read in reads(self.rules[name]) if read[1:] in CHECKED_ORDER]
+        needed = self._needed(name)
         for supplied in (self._true_gradient, self._continued):
             try:
                 handed = {read: self._handed(read) or supplied(read) for read in needed}

@@ -178,7 +178,9 @@ def test_help_and_version_do_not_import_torch() -> None:
         assert answer.stdout.splitlines()[-1] == "False False"
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "eval", "config", "data"])
+@pytest.mark.parametrize(
+    "command", ["train", "sample", "eval", "gradcheck", "exercise", "config", "data"]
+)
 def test_every_command_explains_itself(cli: Any, command: str) -> None:
     answer = cli(command, "--help")
     assert answer.code == 0 and "Usage" in answer.out
