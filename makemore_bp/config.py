@@ -40,6 +40,7 @@ def _whole(value: Any) -> Any:
 
 
 Switch = Literal["op-by-op", "fused"]
+Schedule = Literal["steps", "cosine"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**63)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
@@ -112,7 +113,7 @@ class Init(_Section):
 
 
 class Train(_Section):
-    """The training loop: plain stochastic gradient descent."""
+    """The training loop: stochastic gradient descent, plain unless asked otherwise."""
 
     steps: Count = 200_000
     """Number of minibatches."""
@@ -122,8 +123,14 @@ class Train(_Section):
         default={0: 0.1, 100_000: 0.01}, validate_default=True
     )
     """Learning rate: one number, or a schedule {first step: rate} that has a rate for step 0."""
+    schedule: Schedule = "steps"
+    """How the rate goes from one entry of lr to the next: at once, or along half a cosine."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which a hidden output is switched off in a training step."""
+    weight_decay: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """W1 and W2 lose lr * weight_decay of themselves in every step."""
     seed: Seed = 2_147_483_647
-    """Seed of the initial parameters and of the minibatches."""
+    """Seed of the initial parameters, of the minibatches and of dropout's masks."""
     log_every: Count = 100
     """Write the minibatch loss every so many steps."""
     eval_every: Count = 10_000
@@ -144,6 +151,23 @@ class Train(_Section):
         if isinstance(value, dict) and 0 not in value:
             raise ValueError("the schedule has no rate for step 0")
         return dict(sorted(value.items())) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Train:
+        if self.schedule != "steps" and not (isinstance(self.lr, dict) and len(self.lr) > 1):
+            raise ValueError(
+                f"schedule: {self.schedule} goes from one rate to the next, so lr must have two "
+                "or more, such as {0: 0.1, 200000: 0.0}"
+            )
+        return self
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return learning_rate(self.lr, step, self.schedule)
+
+    def rates(self, steps: range) -> list[float]:
+        """The learning rates of consecutive steps."""
+        return learning_rates(self.lr, steps, self.schedule)
 
 
 class Config(_Section):
@@ -190,15 +214,30 @@ class Config(_Section):
         return text
 
 
-def learning_rate(lr: float | Mapping[int, float], step: int) -> float:
-    """The rate at ``step``: the number itself, or that of the schedule's latest first step."""
-    if isinstance(lr, Mapping):
-        return lr[max(first for first in lr if first <= step)]
-    return lr
+def learning_rate(
+    lr: float | Mapping[int, float], step: int, schedule: Schedule = "steps"
+) -> float:
+    """The rate at ``step``: the number itself, or what the entries around ``step`` make of it.
+
+    ``steps`` keeps the latest entry's rate. ``cosine`` goes from it to the next entry's along half
+    a cosine, reaches that at the entry's step, and keeps it after the last one.
+    """
+    if not isinstance(lr, Mapping):
+        return lr
+    first = max(entry for entry in lr if entry <= step)
+    after = min((entry for entry in lr if entry > step), default=None)
+    if schedule == "steps" or after is None:
+        return lr[first]
+    gone = (1 - math.cos(math.pi * (step - first) / (after - first))) / 2
+    return lr[first] + gone * (lr[after] - lr[first])
 
 
-def learning_rates(lr: float | Mapping[int, float], steps: range) -> list[float]:
+def learning_rates(
+    lr: float | Mapping[int, float], steps: range, schedule: Schedule = "steps"
+) -> list[float]:
     """The rates at consecutive ``steps``, found once for all steps between two changes."""
+    if schedule == "cosine":
+        return [learning_rate(lr, step, schedule) for step in steps]
     changes = sorted(step for step in lr if step in steps[1:]) if isinstance(lr, Mapping) else []
     rates: list[float] = []
     for first, end in pairwise([steps.start, *changes, steps.stop]):

@@ -1,7 +1,8 @@
 """How a chunk of training steps is executed.
 
-    torch_engine.py     the heart's own passes and a plain update: every size, precision and device
+    torch_engine.py     the heart's own passes and the update: every size, precision and device
     native_engine.py    the same step as one C kernel: float32 on the CPU, several times faster
+    masks.py            dropout's masks, the same for both
     choice.py           which of the two runs, and why
 
 One loop trains with either. An engine owns the parameters while it runs, and knows nothing of

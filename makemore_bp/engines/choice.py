@@ -11,6 +11,7 @@ from torch import Tensor
 from makemore_bp.config import Config
 from makemore_bp.dataset import Examples
 from makemore_bp.engines import Engine, native
+from makemore_bp.engines.masks import Masks
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
@@ -52,15 +53,38 @@ def choose(config: Config, vocabulary: int) -> Choice:
 
 
 def make(
-    choice: Choice, config: Config, parameters: Mapping[str, Tensor], examples: Examples
+    choice: Choice,
+    config: Config,
+    parameters: Mapping[str, Tensor],
+    examples: Examples,
+    step: int = 0,
 ) -> Engine:
-    """The chosen engine, holding a copy of ``parameters``."""
+    """The chosen engine, holding a copy of ``parameters``; the next step is number ``step``."""
+    train = config.train
     if choice.engine == "native":
         from makemore_bp.engines.native_engine import NativeEngine
 
-        return NativeEngine(parameters, examples, config.train.batch_size)
-    network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
-    return TorchEngine(network, parameters, examples, config.device)
+        return NativeEngine(
+            parameters,
+            examples,
+            train.batch_size,
+            train.dropout,
+            train.weight_decay,
+            train.seed,
+            step,
+        )
+    drops = train.dropout > 0
+    network = Network.of(config.backward.cross_entropy, config.backward.batchnorm, drops)
+    drawn = masks(config) if drops else None
+    return TorchEngine(
+        network, parameters, examples, config.device, train.weight_decay, drawn, step
+    )
+
+
+def masks(config: Config) -> Masks:
+    """Dropout's masks in a run of ``config``, on its device and in its precision."""
+    train, shape = config.train, (config.train.batch_size, config.model.n_hidden)
+    return Masks(train.dropout, train.seed, shape, getattr(torch, config.dtype), config.device)
 
 
 def multiplications(config: Config, vocabulary: int) -> int:

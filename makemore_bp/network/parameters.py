@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 NAMES = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
+WEIGHTS = ("W1", "W2")  # what weight decay shrinks: neither biases nor gains nor the embedding
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from makemore_bp.network import (
     batchnorm_fused,
     cross_entropy,
     cross_entropy_fused,
+    dropout,
     linear,
 )
 from makemore_bp.network.embedding import embedding
@@ -21,6 +22,7 @@ from makemore_bp.network.tanh import tanh
 
 BATCHNORM = {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused}
 CROSS_ENTROPY = {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused}
+OUTPUT = {False: (linear.output,), True: (dropout.dropout, dropout.output)}  # with dropout or not
 
 # The tensors whose gradients the lecture checks, in its order.
 # fmt: off
@@ -31,6 +33,10 @@ LECTURE_ORDER = (
 )
 # fmt: on
 
+# The same, with the one that a pass with dropout has besides.
+_AT = LECTURE_ORDER.index("h")
+CHECKED_ORDER = (*LECTURE_ORDER[:_AT], "hdrop", *LECTURE_ORDER[_AT:])
+
 
 @dataclass(frozen=True)
 class Network:
@@ -39,15 +45,20 @@ class Network:
     stages: tuple[Stage, ...]
 
     @classmethod
-    def of(cls, cross_entropy: str = "op-by-op", batchnorm: str = "op-by-op") -> Network:
-        """The network with the named backward passes, each ``op-by-op`` or ``fused``."""
+    def of(
+        cls, cross_entropy: str = "op-by-op", batchnorm: str = "op-by-op", dropout: bool = False
+    ) -> Network:
+        """The network with the named backward passes, each ``op-by-op`` or ``fused``.
+
+        With ``dropout`` it has that stage after tanh, and its passes need a mask.
+        """
         return cls(
             (
                 embedding,
                 linear.hidden,
                 BATCHNORM[batchnorm],
                 tanh,
-                linear.output,
+                *OUTPUT[dropout],
                 CROSS_ENTROPY[cross_entropy],
             )
         )
@@ -57,13 +68,22 @@ class Network:
         """The rules of all stages in the order of the backward pass, last stage first."""
         return tuple(rule for stage in reversed(self.stages) for rule in stage.backward)
 
-    def forward(self, parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor) -> Record:
+    def forward(
+        self,
+        parameters: Mapping[str, Tensor],
+        Xb: Tensor,
+        Yb: Tensor,
+        mask: Tensor | None = None,
+    ) -> Record:
         """Runs a batch through the network.
 
-        Xb (n, block_size) and Yb (n) are integer ids. Returns the record: the parameters, the
-        batch, every intermediate tensor by its name, and the scalar ``loss``.
+        Xb (n, block_size) and Yb (n) are integer ids; mask (n, n_hidden) is dropout's, given if the
+        network has that stage. Returns the record: the parameters, the batch, every intermediate
+        tensor by its name, and the scalar ``loss``.
         """
         record: Record = {**parameters, "Xb": Xb, "Yb": Yb, "n": Xb.shape[0]}
+        if mask is not None:
+            record["mask"] = mask
         return run_forward(self.stages, record)
 
     def backward(self, record: Record) -> dict[str, Tensor]:

@@ -116,12 +116,11 @@ def load(path: Path) -> Checkpoint:
 def _read(file: BinaryIO) -> tuple[Header, bytes]:
     """The header and all bytes of a file whose sizes and checksum are right."""
     start = file.read(8)
-    # Every header begins with a brace; its length may well begin like a pickle.
-    if file.read(1) != b"{" and (start[:1] == b"\x80" or start[:2] == b"PK"):
-        raise RequestError("it is a pickle or an archive, which could run code, and is not opened.")
     if len(start) < 8:
         raise RequestError("it is cut off within its first 8 bytes.")
     (length,) = struct.unpack("<Q", start)
+    if length > MAX_HEADER and start.startswith((b"\x80", b"PK")):
+        raise RequestError("it is a pickle or an archive, which could run code, and is not opened.")
     actual = file.seek(0, 2)
     if not 2 <= length <= MAX_HEADER:
         raise RequestError(f"its header claims to be {length:,} bytes long.")

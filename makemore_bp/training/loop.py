@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp import __version__
-from makemore_bp.config import Config, learning_rate, learning_rates
+from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines.choice import Choice
 from makemore_bp.engines.choice import make as make_engine
@@ -105,7 +105,9 @@ class Training:
 
     def __post_init__(self) -> None:
         config, data = self.config, self.data
-        self._engine = make_engine(self.choice, config, self.state.parameters, data.train)
+        self._engine = make_engine(
+            self.choice, config, self.state.parameters, data.train, self.state.step
+        )
         V, device = len(data.vocabulary), config.device
         self._splits = {name: Weighted(data[name], V, device) for name in ("train", "val", "test")}
 
@@ -157,7 +159,7 @@ class Training:
         first, train = self.state.step, self.config.train
         shape = (steps, train.batch_size)
         indices = torch.randint(0, len(self.data.train), shape, generator=self.state.g)
-        rates = learning_rates(train.lr, range(first, first + steps))
+        rates = train.rates(range(first, first + steps))
         if evaluated:
             evaluated = evaluated | {"parameters": self._observe(indices[0], rates[0])}
         began = time.perf_counter()
@@ -173,7 +175,7 @@ class Training:
         self.reporter.advanced(self.state.step, losses, rates[-1])
 
     def _observe(self, indices: Tensor, lr: float) -> dict[str, dict[str, float | None]]:
-        """The sizes of parameters and gradients on the minibatch that is about to be trained on."""
+        """The sizes of parameters and of the loss's gradients, nothing dropped, on the next minibatch."""
         config = self.config
         network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
         Xb, Yb = (ids.to(config.device) for ids in self.data.train.batch(indices))
@@ -233,7 +235,7 @@ class Training:
         for name, value in losses.items():
             if value is not None and not math.isfinite(value):
                 step = self.state.step
-                rate = learning_rate(self.config.train.lr, max(0, step - 1))
+                rate = self.config.train.rate(max(0, step - 1))
                 self._diverged(step, f"{name} is {value}", rate)
 
     def _save(self) -> None:
@@ -242,7 +244,7 @@ class Training:
             return
         self._metrics.sync()
         state = self.state
-        rate = learning_rate(self.config.train.lr, max(0, state.step - 1))
+        rate = self.config.train.rate(max(0, state.step - 1))
         for name, parameter in self._engine.parameters().items():
             if not bool(torch.isfinite(parameter).all()):
                 self._diverged(state.step, f"{name} is no longer finite", rate)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from makemore_bp.config import Config, learning_rate
+from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines.choice import Choice, make
 from makemore_bp.training import evaluation, start
@@ -49,7 +49,7 @@ def _steps(config: Config, data: Dataset, choice: Choice) -> tuple[float, State]
         shape = (steps, config.train.batch_size)
         indices = torch.randint(0, len(data.train), shape, generator=state.g)
         began = time.perf_counter()
-        engine.advance(indices, [learning_rate(config.train.lr, 0)] * steps)
+        engine.advance(indices, config.train.rates(range(steps)))
         seconds = time.perf_counter() - began
         if seconds > SECONDS / 2:
             return seconds / steps, state

@@ -98,6 +98,18 @@ def test_bytes_after_the_end_are_refused(saved: Path) -> None:
         checkpoint.load(saved)
 
 
+def test_a_header_of_any_length_is_read(tmp_path: Path) -> None:
+    """The file begins with the header's length, and one of these begins as a pickle does."""
+    first_bytes = set()
+    for length in range(0, 256, 8):
+        odd = config.load(None, [*SIZES, f"data.path=/{'a' * length}"])
+        path = tmp_path / str(length)
+        example(config=odd).save(path)
+        first_bytes.add(path.read_bytes()[0])
+        assert checkpoint.load(path).config == odd
+    assert 0x80 in first_bytes
+
+
 def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     for raw in (b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.", b"PK\x03\x04" + b"\0" * 100):
