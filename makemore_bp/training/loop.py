@@ -175,7 +175,7 @@ class Training:
         self.reporter.advanced(self.state.step, losses, rates[-1])
 
     def _observe(self, indices: Tensor, lr: float) -> dict[str, dict[str, float | None]]:
-        """The sizes of parameters and of the loss's gradients, nothing dropped, on the next minibatch."""
+        """The sizes of parameters and gradients, nothing dropped out, on the next minibatch."""
         config = self.config
         network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
         Xb, Yb = (ids.to(config.device) for ids in self.data.train.batch(indices))
