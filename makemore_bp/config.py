@@ -10,9 +10,11 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import (
@@ -38,10 +40,11 @@ def _whole(value: Any) -> Any:
 
 
 Switch = Literal["op-by-op", "fused"]
+Schedule = Literal["steps", "cosine"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**63)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
-LearningRate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(ge=0, le=3e38, allow_inf_nan=False)]  # float32's largest
 
 
 class _Section(BaseModel):
@@ -102,19 +105,32 @@ class Backward(_Section):
     """Batch normalisation one operation at a time, or in one line."""
 
 
+class Init(_Section):
+    """What the first parameters are drawn around, where the lecture leaves a choice."""
+
+    bngain: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Mean of the batchnorm gain; its spread of 0.1 stays."""
+
+
 class Train(_Section):
-    """The training loop: plain stochastic gradient descent."""
+    """The training loop: stochastic gradient descent, plain unless asked otherwise."""
 
     steps: Count = 200_000
     """Number of minibatches."""
     batch_size: Annotated[int, BeforeValidator(_whole), Field(ge=2, lt=2**63)] = 32
     """Examples a minibatch; at least 2, because the unbiased variance divides by n - 1."""
-    lr: LearningRate | dict[Annotated[int, Field(ge=0)], LearningRate] = Field(
+    lr: LearningRate | dict[Annotated[int, Field(ge=0, lt=2**63)], LearningRate] = Field(
         default={0: 0.1, 100_000: 0.01}, validate_default=True
     )
     """Learning rate: one number, or a schedule {first step: rate} that has a rate for step 0."""
+    schedule: Schedule = "steps"
+    """How the rate goes from one entry of lr to the next: at once, or along half a cosine."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which a hidden output is switched off in a training step."""
+    weight_decay: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """W1 and W2 lose lr * weight_decay of themselves in every step."""
     seed: Seed = 2_147_483_647
-    """Seed of the initial parameters and of the minibatches."""
+    """Seed of the initial parameters, of the minibatches and of dropout's masks."""
     log_every: Count = 100
     """Write the minibatch loss every so many steps."""
     eval_every: Count = 10_000
@@ -136,12 +152,30 @@ class Train(_Section):
             raise ValueError("the schedule has no rate for step 0")
         return dict(sorted(value.items())) if isinstance(value, dict) else value
 
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Train:
+        if self.schedule != "steps" and not (isinstance(self.lr, dict) and len(self.lr) > 1):
+            raise ValueError(
+                f"schedule: {self.schedule} goes from one rate to the next, so lr must have two "
+                "or more, such as {0: 0.1, 200000: 0.0}"
+            )
+        return self
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        return learning_rate(self.lr, step, self.schedule)
+
+    def rates(self, steps: range) -> list[float]:
+        """The learning rates of consecutive steps."""
+        return learning_rates(self.lr, steps, self.schedule)
+
 
 class Config(_Section):
     """A run: the words, the network, its backward passes and the training loop."""
 
     data: Data = Data()
     model: Model = Model()
+    init: Init = Init()
     backward: Backward = Backward()
     train: Train = Train()
     engine: Literal["auto", "torch", "native"] = "auto"
@@ -180,23 +214,58 @@ class Config(_Section):
         return text
 
 
-def learning_rate(lr: float | Mapping[int, float], step: int) -> float:
-    """The rate at ``step``: the number itself, or that of the schedule's latest first step."""
-    if isinstance(lr, Mapping):
-        return lr[max(first for first in lr if first <= step)]
-    return lr
+def learning_rate(
+    lr: float | Mapping[int, float], step: int, schedule: Schedule = "steps"
+) -> float:
+    """The rate at ``step``: the number itself, or what the entries around ``step`` make of it.
+
+    ``steps`` keeps the latest entry's rate. ``cosine`` goes from it to the next entry's along half
+    a cosine, reaches that at the entry's step, and keeps it after the last one.
+    """
+    if not isinstance(lr, Mapping):
+        return lr
+    first = max(entry for entry in lr if entry <= step)
+    after = min((entry for entry in lr if entry > step), default=None)
+    if schedule == "steps" or after is None:
+        return lr[first]
+    gone = (1 - math.cos(math.pi * (step - first) / (after - first))) / 2
+    return lr[first] + gone * (lr[after] - lr[first])
 
 
-def load(source: str | None = None, overrides: Sequence[str] = ()) -> Config:
+def learning_rates(
+    lr: float | Mapping[int, float], steps: range, schedule: Schedule = "steps"
+) -> list[float]:
+    """The rates at consecutive ``steps``, found once for all steps between two changes."""
+    if schedule == "cosine":
+        return [learning_rate(lr, step, schedule) for step in steps]
+    changes = sorted(step for step in lr if step in steps[1:]) if isinstance(lr, Mapping) else []
+    rates: list[float] = []
+    for first, end in pairwise([steps.start, *changes, steps.stop]):
+        rates += [learning_rate(lr, first)] * (end - first)
+    return rates
+
+
+class Setting(NamedTuple):
+    """One dotted key with its value, and the place that a message about it names."""
+
+    key: str
+    value: Any
+    place: str
+
+
+def load(
+    source: str | None = None, overrides: Sequence[str] = (), settings: Sequence[Setting] = ()
+) -> Config:
     """Reads a configuration file and applies ``key.subkey=value`` overrides to it.
 
     ``source`` is a path, or the name of a bundled configuration (``quick``), or None for the
     defaults, which are the lecture's recipe. Relative data paths in a file are relative to that
-    file, in an override to the working folder. Raises RequestError, naming file and line or the
-    override, for whatever is no valid configuration.
+    file, in an override to the working folder. ``settings`` are overrides that are values already.
+    Raises RequestError, naming file and line, the override or the setting's place, for whatever is
+    no valid configuration.
     """
     if source is None:
-        return build({}, overrides, where="the default configuration")
+        return build({}, overrides, settings, where="the default configuration")
     path = _find(source)
     document = yaml_reading.read(path)
     value = {} if document.value is None else document.value
@@ -206,13 +275,19 @@ def load(source: str | None = None, overrides: Sequence[str] = ()) -> Config:
             f"but this is a {_type_name(value)}. Begin with a line such as 'train:'."
         )
     return build(
-        value, overrides, where=visible(str(path)), lines=document.lines, folder=path.parent
+        value,
+        overrides,
+        settings,
+        where=visible(str(path)),
+        lines=document.lines,
+        folder=path.parent,
     )
 
 
 def build(
     value: Mapping[str, Any],
     overrides: Sequence[str] = (),
+    settings: Sequence[Setting] = (),
     *,
     where: str,
     lines: Mapping[str, int] | None = None,
@@ -222,16 +297,18 @@ def build(
     merged = _deep_copy(value)
     data = merged.get("data")
     if folder is not None and isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = _absolute(data["path"], folder)
+        data["path"] = absolute(data["path"], folder)
     origin: dict[str, str] = {}
-    for override in overrides:
-        key = _apply(merged, override)
-        origin[key] = f"--set {visible(override)}"
+    for key, chosen, place in [*map(_parsed, overrides), *settings]:
+        if key not in all_keys():
+            raise RequestError(f"{place}: {unknown_key(key)}")
+        _put(merged, key, chosen)
+        origin[key] = place
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:
         raise RequestError(_explain(error, where, lines or {}, origin)) from None
-    path = _absolute(config.data.path, Path.cwd())
+    path = absolute(config.data.path, Path.cwd())
     return config.model_copy(update={"data": config.data.model_copy(update={"path": path})})
 
 
@@ -278,31 +355,39 @@ def _find(source: str) -> Path:
     return known[source]
 
 
-def _absolute(path: str, folder: Path) -> str:
-    return path if path.startswith(BUNDLED) else str((folder / Path(path).expanduser()).absolute())
+def absolute(path: str, folder: Path) -> str:
+    """A ``data.path`` as seen from ``folder``; what is bundled stays as it is."""
+    if path.startswith(BUNDLED):
+        return path
+    try:
+        return str((folder / Path(path).expanduser()).absolute())
+    except RuntimeError:  # a ~ that stands for nobody's home is a name like any other
+        return str((folder / path).absolute())
 
 
 def _deep_copy(value: Any) -> Any:
     return {k: _deep_copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
-def _apply(merged: dict[str, Any], override: str) -> str:
-    """Puts one ``key=value`` into ``merged`` and returns its dotted key."""
+def _parsed(override: str) -> Setting:
+    """One ``key=value`` as typed after --set."""
     key, equals, text = override.partition("=")
-    key = key.strip()
+    key, place = key.strip(), f"--set {visible(override)}"
     if not equals or not key:
         raise RequestError(
-            f"--set {visible(override)}: an override has the form KEY=VALUE, "
-            "for example --set train.steps=1000."
+            f"{place}: an override has the form KEY=VALUE, for example --set train.steps=1000."
         )
-    if key not in all_keys():
-        raise RequestError(f"--set {visible(override)}: {_unknown(key)}")
     try:
         value = yaml_reading.parse(text).value
     except RequestError as error:
-        raise RequestError(f"--set {visible(override)}: {error}") from None
+        raise RequestError(f"{place}: {error}") from None
     if key == "data.path" and isinstance(value, str):
-        value = _absolute(value, Path.cwd())
+        value = absolute(value, Path.cwd())
+    return Setting(key, value, place)
+
+
+def _put(merged: dict[str, Any], key: str, value: Any) -> None:
+    """Puts a value into nested mappings under its dotted key."""
     section = merged
     *parents, last = key.split(".")
     for parent in parents:
@@ -310,10 +395,10 @@ def _apply(merged: dict[str, Any], override: str) -> str:
             section[parent] = {}
         section = section[parent]
     section[last] = value
-    return key
 
 
-def _unknown(key: str) -> str:
+def unknown_key(key: str) -> str:
+    """What to say of a dotted key that the schema does not have: the nearest that it has."""
     known = all_keys()
     sections = sorted({name.split(".")[0] for name in known if "." in name})
     short = {name.split(".")[-1]: name for name in known}
@@ -345,12 +430,13 @@ def _explain(
         line = next((lines[k] for k in (key, owner) if k in lines), None)
         place = f"{where}, line {line}" if line else where
     if first["type"] == "extra_forbidden":
-        return f"{place}: {_unknown(key)}"
+        return f"{place}: {unknown_key(key)}"
     subject = f"{visible(owner)}: " if owner else ""
-    return f"{place}: {subject}{_sentence(first)}"
+    return f"{place}: {subject}{sentence(first)}"
 
 
-def _sentence(first: Mapping[str, Any]) -> str:
+def sentence(first: Mapping[str, Any]) -> str:
+    """What pydantic says of a value, in the words of the other messages."""
     got, message = first["input"], str(first["msg"])
     message = message.removeprefix("Value error, ").replace("Input should", "should")
     if isinstance(got, Mapping) or first["type"] == "value_error":
@@ -365,7 +451,9 @@ def _sentence(first: Mapping[str, Any]) -> str:
 def _show(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
-    return repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, int) and value.bit_length() > 200:  # Python writes no endless numbers
+        return f"a number of {value.bit_length():,} bits"
+    return repr(value[:200]) if isinstance(value, str) else reprlib.repr(value)
 
 
 def _type_name(value: Any) -> str:

@@ -14,8 +14,12 @@ class RequestError(Exception):
 class DivergedError(Exception):
     """The run was carried out and went wrong: a loss or a weight is no longer finite.
 
-    The command line prints the message and exits with 1.
+    The command line prints the message and exits with 1. ``step`` is where it showed, if known.
     """
+
+    def __init__(self, message: str, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class LostRankError(Exception):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -15,11 +18,14 @@ def write_whole(path: Path, content: bytes) -> None:
 
     A temporary file beside it is written, flushed to disk and renamed, then the folder is flushed:
     whoever looks finds the whole old content or the whole new one. Raises RequestError if it cannot
-    be written; then the old file stands as it was.
+    be written, or if a device or the like stands in its place; then the old file stands as it was
+    (or the new one, if only the folder could not be flushed).
     """
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not path.is_file():
+            raise RequestError(f"{visible(str(path))} is no regular file and is not replaced.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -32,7 +38,22 @@ def write_whole(path: Path, content: bytes) -> None:
         raise cannot_write(path, error) from None
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes the temporary files of ``write_whole`` that a killed process left beside ``path``."""
+    named = re.compile(re.escape(_prefix(path)) + "[a-z0-9_]{8}")  # as mkstemp draws them
+    with contextlib.suppress(OSError):
+        for entry in path.parent.iterdir():
+            if named.fullmatch(entry.name) and not entry.is_symlink() and entry.is_file():
+                entry.unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    """A hidden name; that of the file itself, unless with it no name would be short enough."""
+    return f".{path.name}." if len(os.fsencode(path.name)) <= 200 else ".makemore-bp."
 
 
 def flush_folder(folder: Path) -> None:
@@ -47,8 +68,14 @@ def flush_folder(folder: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> RequestError:
     """The paragraph for a write that failed."""
+    shown = visible(str(path), 1000)
+    if error.errno in (errno.ENOENT, errno.ESTALE) and not os.path.isdir(path.parent):
+        return RequestError(
+            f"{shown} cannot be written: its folder is not there. If it was moved or deleted while "
+            "this was running, go on where it is now, or begin anew."
+        )
     return RequestError(
-        f"{visible(str(path))} cannot be written: {error.strerror or error}. "
+        f"{shown} cannot be written: {error.strerror or error}. "
         "What was saved before is untouched. Free some space, or mend the folder's permissions."
     )
 

@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def folder(kind: str) -> Path:
-    """The folder of the bundled ``data`` or ``configs``.
+    """The folder of the bundled ``data``, ``configs`` or ``configs/experiments``.
 
     In an installed wheel they lie inside the package, in a checkout beside it.
     """

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from makemore_bp import __version__
-from makemore_bp.cli import config, data, evaluate, exercise, gradcheck, sample, train
+from makemore_bp.cli import (
+    config,
+    data,
+    evaluate,
+    exercise,
+    experiment,
+    gradcheck,
+    report,
+    sample,
+    streams,
+    train,
+)
 from makemore_bp.distributed import launch
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.text import visible
@@ -20,14 +28,24 @@ _OVER_RANKS = ("train", "eval", "gradcheck")  # under torchrun rank 0 alone runs
 _NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
 
 
+# Typer brings click along, under a name that changes with its version.
+_UsageError: Any = typer.BadParameter.__base__
+
+
 class _Commands(TyperGroup):
     """Answers the errors that every command may raise with a paragraph and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            raise _harmless(error) from None
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            return super().invoke(ctx)
+        except _UsageError as error:
+            raise _harmless(error) from None
         except RequestError as error:
             _say(str(error))
             raise typer.Exit(2) from None
@@ -38,21 +56,18 @@ class _Commands(TyperGroup):
             _say(str(error), on_every_rank=True)  # rank 0 may be the one that is gone
             raise typer.Exit(1) from None
         except BrokenPipeError:
-            # Whoever read our output has seen enough (`| head`). What is still buffered must go
-            # somewhere, or Python complains about it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+            raise typer.Exit(0) from None  # whoever read our output has seen enough (`| head`)
         except MemoryError:
             _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except RuntimeError as error:
-            if "allocate" not in str(error):  # PyTorch has no exception of its own for this
+            # PyTorch has no exception of its own for this.
+            if not any(word in str(error) for word in ("allocate", "calculation overflowed")):
                 raise
             _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except OSError as error:
-            name = f"{visible(str(error.filename))}: " if error.filename else ""
-            _say(f"{name}{error.strerror or error}.")
+            _say(_explain(error))
             raise typer.Exit(2) from None
 
 
@@ -89,21 +104,45 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command()(gradcheck.gradcheck)
+app.command()(report.report)
 app.add_typer(exercise.app, name="exercise")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 
 
 def main() -> None:
     """Runs the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character shows its escape instead of a traceback.
-            stream.reconfigure(errors="backslashreplace")
-    app(prog_name="makemore-bp")
+    streams.prepare()
+    code: int | str | None = 0
+    try:
+        app(prog_name="makemore-bp")
+    except SystemExit as stopped:
+        code = stopped.code
+    except OSError as error:  # from the help or a usage message, which no command has printed
+        _say(_explain(error))
+        code = 2
+    failed = streams.finish()
+    if failed and not isinstance(failed, BrokenPipeError):
+        _say(_explain(failed))
+        code = code or 2
+    raise SystemExit(code)
+
+
+def _harmless(error: Any) -> Any:
+    """A usage message with what was typed, which may be the name of somebody's file, escaped."""
+    error.message = "\n".join(visible(line, 1000) for line in error.message.splitlines())
+    return error
+
+
+def _explain(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and not error.filename:  # asked for by Path.cwd()
+        return "The working folder does not exist any more. Change to another one."
+    name = f"{visible(str(error.filename))}: " if error.filename else ""
+    return f"{name}{error.strerror or error}."
 
 
 def _say(message: str, on_every_rank: bool = False) -> None:
     """An error of a run over several ranks is every rank's; rank 0 tells it."""
     if on_every_rank or launch.speaks():
-        print(f"Error: {message}", file=sys.stderr)
+        streams.tell(f"Error: {message}")

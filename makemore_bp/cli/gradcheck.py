@@ -146,10 +146,10 @@ def _own(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
     s = setting.of(resolved)
     switches = (resolved.backward.cross_entropy, resolved.backward.batchnorm)
     gradients = native_gradients(resolved, s) if engine == "native" else None
-    found = check.check(s.parameters, s.Xb, s.Yb, *switches, gradients=gradients)
+    found = check.check(s.parameters, s.Xb, s.Yb, *switches, gradients, s.mask)
     differences = []
     if samples and engine == "torch":
-        differences = finite_differences(s.parameters, s.Xb, s.Yb, *switches, samples=samples)
+        differences = finite_differences(s.parameters, s.Xb, s.Yb, *switches, samples, s.mask)
     passed = found.passed and all(report.passed for report in differences)
     if as_json:
         more = {"finite_differences": [report.as_json() for report in differences]}
@@ -180,9 +180,10 @@ def _over_ranks(resolved: Config, here: Place, as_json: bool) -> bool:
 
 def _title(resolved: Config, engine: str) -> str:
     backward, train = resolved.backward, resolved.train
+    dropout = f"dropout {train.dropout:g}, " if train.dropout else ""
     return (
-        f"cross-entropy {backward.cross_entropy}, batchnorm {backward.batchnorm}, n_hidden "
-        f"{resolved.model.n_hidden}, batch {train.batch_size}, {resolved.dtype}, {engine}"
+        f"cross-entropy {backward.cross_entropy}, batchnorm {backward.batchnorm}, {dropout}"
+        f"n_hidden {resolved.model.n_hidden}, batch {train.batch_size}, {resolved.dtype}, {engine}"
     )
 
 
@@ -219,6 +220,11 @@ def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> boo
     from makemore_bp.gradcheck import setting
     from makemore_bp.gradcheck.learner_check import check_learner
 
+    if resolved.train.dropout:
+        raise RequestError(
+            "--file checks the lecture's network, which has no dropout, and train.dropout is "
+            f"{resolved.train.dropout:g}. Add --set train.dropout=0."
+        )
     s = setting.of(resolved)
     found = check_learner(path, s.parameters, s.Xb, s.Yb, timeout)
     if as_json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,10 @@ SMOOTHING = 1000  # steps over which the shown loss is averaged
 
 
 class ProgressReporter:
-    """Shows step, smoothed loss, learning rate, speed and time left."""
+    """Shows step, smoothed loss, learning rate, speed and time left.
+
+    A terminal that is closed while the run goes on ends the showing, not the run.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -32,6 +37,7 @@ class ProgressReporter:
             TimeRemainingColumn(compact=True),
             console=self._console,
             transient=True,
+            auto_refresh=False,  # a thread of its own would meet the closed terminal unguarded
         )
         self._task: TaskID | None = None
         self._loss = float("nan")
@@ -50,17 +56,19 @@ class ProgressReporter:
     def close(self) -> None:
         """Takes the bar off the screen and gives the cursor back."""
         if self._task is not None:
-            self._progress.stop()
+            with self._while_it_is_there():
+                self._progress.stop()
 
     def started(self, step: int, steps: int, choice: Choice) -> None:
         """See ``Reporter.started``."""
         if not self._shown:
             return
-        self._console.print(f"Engine: {choice.engine} ({choice.why}).", style="dim")
-        self._task = self._progress.add_task(
-            "", total=steps, completed=step, loss=self._loss, lr=0.0, speed=0.0
-        )
-        self._progress.start()
+        with self._while_it_is_there():
+            self._console.print(f"Engine: {choice.engine} ({choice.why}).", style="dim")
+            self._task = self._progress.add_task(
+                "", total=steps, completed=step, loss=self._loss, lr=0.0, speed=0.0
+            )
+            self._progress.start()
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         """See ``Reporter.advanced``."""
@@ -70,10 +78,21 @@ class ProgressReporter:
         known = self._loss == self._loss
         self._loss = self._loss + weight * (mean - self._loss) if known else mean
         speed = self._progress.tasks[0].speed or 0.0
-        self._progress.update(self._task, completed=step, loss=self._loss, lr=lr, speed=speed)
+        with self._while_it_is_there():
+            self._progress.update(
+                self._task, completed=step, loss=self._loss, lr=lr, speed=speed, refresh=True
+            )
 
     def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None:
         """See ``Reporter.evaluated``."""
         if self._task is not None:
             val = f", val {val_loss:.4f}" if val_loss is not None else ""
-            self._progress.print(f"step {step:>9,}: train {train_loss:.4f}{val}")
+            with self._while_it_is_there():
+                self._progress.print(f"step {step:>9,}: train {train_loss:.4f}{val}")
+
+    @contextmanager
+    def _while_it_is_there(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self._task = None

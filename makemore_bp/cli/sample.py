@@ -16,7 +16,7 @@ from makemore_bp.text import visible
 
 def sample(
     run: RunArgument,
-    number: Annotated[int, typer.Option("-n", min=0, help="How many words.")] = 20,
+    number: Annotated[int, typer.Option("-n", min=0, max=sys.maxsize, help="How many words.")] = 20,
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed, the same words.")
     ] = 2_147_483_657,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from makemore_bp.cli import streams
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
 from makemore_bp.distributed import launch
 from makemore_bp.errors import RequestError
@@ -69,7 +69,7 @@ def train(
             reporter.close()
             if not quiet:
                 command = shlex.join(["makemore-bp", "train", "--resume", str(folder)])
-                print(f"Stopped and saved. To go on: {visible(command)}", file=sys.stderr)
+                streams.tell(f"Stopped and saved. To go on: {visible(command, 10_000)}")
             raise typer.Exit(stopped.exit_code) from None
     if not launch.speaks():
         return
@@ -124,7 +124,9 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
 
     from rich.console import Console
 
+    from makemore_bp.cli.curve import show_curve
     from makemore_bp.cli.tables import loss_table
+    from makemore_bp.report import history
     from makemore_bp.sampling import Sampler, Settings
     from makemore_bp.training import run_folder
 
@@ -136,7 +138,11 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
         f"{summary['steps']:,} steps in {summary['seconds']:.1f} s "
         f"with the {summary['engine']} engine{trained}."
     )
+    if console.is_terminal:
+        show_curve(console, history.read(folder).loss)
     sampler = Sampler(run_folder.read(folder), Settings())
     names = [visible(name, 40) for name in islice(sampler.words(), FRESH_NAMES)]
     console.print("\nFresh names: " + ", ".join(names))
-    console.print(f"\nMore of them: makemore-bp sample {visible(shlex.quote(str(folder)))}")
+    quoted = visible(shlex.quote(str(folder)), 10_000)
+    console.print(f"\nMore of them: makemore-bp sample {quoted}", soft_wrap=True)
+    console.print(f"Pictures of the run: makemore-bp report {quoted}", soft_wrap=True)

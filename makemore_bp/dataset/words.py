@@ -19,7 +19,7 @@ from makemore_bp.text import visible
 MAX_LENGTH = 1000
 MAX_BYTES = 4 * 2**30
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TAB = re.compile("\t")
 
 
@@ -54,7 +54,7 @@ def read(path: Path) -> WordFile:
     words = [line.strip() for line in lines]
     refused: list[Refused] = []
     # Searching the whole text is fast; only a file that holds something odd is gone through.
-    suspicious = _CONTROL.search(text.replace("\r\n", "\n")) or _TAB.search(text)
+    suspicious = CONTROL.search(text.replace("\r\n", "\n")) or _TAB.search(text)
     if suspicious or max(map(len, words), default=0) > MAX_LENGTH:
         words, refused = _sift(lines)
     filled = [word for word in words if word]
@@ -133,7 +133,7 @@ def _fault(word: str) -> str | None:
         return f"{len(word):,} characters, where a word has at most {MAX_LENGTH:,}"
     if "\x00" in word:
         return "holds a NUL character"
-    if control := _CONTROL.search(word):
+    if control := CONTROL.search(word):
         return f"holds the control character U+{ord(control[0]):04X}"
     if "\t" in word.strip():
         return "holds a tab; is this a table? One word a line is needed"

@@ -1,8 +1,9 @@
 """How a chunk of training steps is executed.
 
-    torch_engine.py         the heart's own passes and a plain update: every size and device
+    torch_engine.py         the heart's own passes and the update: every size and device
     distributed_engine.py   the same on one of several processes, each with its rows of a minibatch
     native_engine.py        the same step as one C kernel: float32 on the CPU, several times faster
+    masks.py                dropout's masks, the same for all
     choice.py               which of them runs, and why
 
 One loop trains with either. An engine owns the parameters while it runs, and knows nothing of

@@ -12,6 +12,7 @@ from makemore_bp.config import Config
 from makemore_bp.dataset import Examples
 from makemore_bp.engines import Engine, native
 from makemore_bp.engines.distributed_engine import DistributedEngine
+from makemore_bp.engines.masks import Masks
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
@@ -39,7 +40,7 @@ def choose(config: Config, vocabulary: int) -> Choice:
     reason = obstacle(config)
     if config.engine == "native":
         if reason:
-            raise RequestError(f"engine: native cannot run here: {reason}. Take engine: auto.")
+            raise RequestError(f"engine: native cannot run here: {reason}. Take engine: torch.")
         return Choice("native", "as configured")
     if config.engine == "torch":
         return Choice("torch", "as configured")
@@ -85,18 +86,36 @@ def make(
     config: Config,
     parameters: Mapping[str, Tensor],
     examples: Examples,
+    step: int = 0,
     ranks: Ranks = ALONE,
 ) -> Engine:
-    """The chosen engine, holding a copy of ``parameters``."""
+    """The chosen engine, holding a copy of ``parameters``; the next step is number ``step``."""
+    train = config.train
     if choice.engine == "native":
         from makemore_bp.engines.native_engine import NativeEngine
 
-        return NativeEngine(parameters, examples, config.train.batch_size)
-    switches = (config.backward.cross_entropy, config.backward.batchnorm)
+        return NativeEngine(
+            parameters,
+            examples,
+            train.batch_size,
+            train.dropout,
+            train.weight_decay,
+            train.seed,
+            step,
+        )
+    drops = train.dropout > 0
+    switches = (config.backward.cross_entropy, config.backward.batchnorm, drops)
+    drawn = masks(config) if drops else None
+    rest = (parameters, examples, config.device, train.weight_decay, drawn, step)
     if ranks is not ALONE:
-        network = Network.distributed(*switches)
-        return DistributedEngine(network, parameters, examples, config.device, ranks)
-    return TorchEngine(Network.of(*switches), parameters, examples, config.device)
+        return DistributedEngine(ranks, Network.distributed(*switches), *rest)
+    return TorchEngine(Network.of(*switches), *rest)
+
+
+def masks(config: Config) -> Masks:
+    """Dropout's masks in a run of ``config``, on its device and in its precision."""
+    train, shape = config.train, (config.train.batch_size, config.model.n_hidden)
+    return Masks(train.dropout, train.seed, shape, getattr(torch, config.dtype), config.device)
 
 
 def multiplications(config: Config, vocabulary: int) -> int:

@@ -7,17 +7,16 @@ with the loss at its end. All ranks then make the same update to the same parame
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from makemore_bp.dataset import Examples
 from makemore_bp.distributed.shares import share
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.batchnorm_distributed import COMPLETE
 from makemore_bp.network.parameters import NAMES
-from makemore_bp.network.passes import Network
 from makemore_bp.network.ranks import Ranks
 
 SHARED = tuple("d" + name for name in NAMES if name not in COMPLETE)
@@ -26,28 +25,27 @@ SHARED = tuple("d" + name for name in NAMES if name not in COMPLETE)
 class DistributedEngine(TorchEngine):
     """The torch engine on one of several ranks, each with at least one row of every minibatch."""
 
-    def __init__(
-        self,
-        network: Network,
-        parameters: Mapping[str, Tensor],
-        examples: Examples,
-        device: str,
-        ranks: Ranks,
-    ) -> None:
-        super().__init__(network, parameters, examples, device)
+    def __init__(self, ranks: Ranks, *rest: Any) -> None:
+        """``rest`` is what the torch engine takes, with a distributed network."""
+        super().__init__(*rest)
         self._ranks = ranks
         self._batch_size = 0
+        self._mine = slice(0)
 
     @torch.no_grad()
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
         """See ``Engine.advance``; ``indices`` are those of the whole minibatches."""
         self._batch_size = indices.shape[1]
         mine = share(self._batch_size, self._ranks.rank, self._ranks.size)
-        return super().advance(indices[:, mine.start : mine.stop], rates)
+        self._mine = slice(mine.start, mine.stop)
+        return super().advance(indices[:, self._mine], rates)
 
-    def _passes(self, Xb: Tensor, Yb: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _passes(
+        self, Xb: Tensor, Yb: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = mask[self._mine] if mask is not None else None
         record = self._network.forward(
-            self._parameters, Xb, Yb, n=self._batch_size, ranks=self._ranks
+            self._parameters, Xb, Yb, rows, n=self._batch_size, ranks=self._ranks
         )
         return whole(record["loss"], self._network.backward(record), self._ranks)
 

@@ -17,10 +17,24 @@ class NativeEngine:
     name = "native"
 
     def __init__(
-        self, parameters: Mapping[str, Tensor], examples: Examples, batch_size: int
+        self,
+        parameters: Mapping[str, Tensor],
+        examples: Examples,
+        batch_size: int,
+        dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+        step: int = 0,
     ) -> None:
         self._kernel = NativeKernel(
-            dict(parameters), examples.stream, examples.positions, batch_size
+            dict(parameters),
+            examples.stream,
+            examples.positions,
+            batch_size,
+            dropout,
+            weight_decay,
+            seed,
+            step,
         )
 
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 
@@ -24,12 +25,17 @@ def write_exercises(folder: Path) -> list[Path]:
             f"{shown} holds {', '.join(present)} already, and your work is not overwritten. Name "
             "another folder: makemore-bp exercise new DIR."
         )
+    written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             with (folder / name).open("x", encoding="utf-8") as file:
+                written.append(folder / name)
                 file.write(text)
     except (OSError, ValueError) as error:
+        for path in written:
+            with contextlib.suppress(OSError):
+                path.unlink()
         reason = getattr(error, "strerror", None) or str(error)
         raise RequestError(f"{shown} cannot be written: {visible(reason)}.") from None
     return [folder / name for name in texts]

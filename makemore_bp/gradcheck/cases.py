@@ -9,6 +9,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from makemore_bp.engines.masks import Masks
 from makemore_bp.errors import RequestError
 from makemore_bp.gradcheck.check import Check, check
 from makemore_bp.network.parameters import Sizes, generators, initialise
@@ -27,26 +28,32 @@ class Setting:
     parameters: dict[str, Tensor]
     Xb: Tensor
     Yb: Tensor
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A named case: what is hard about it, its sizes, and what it changes in the setting."""
+    """A named case: what is hard about it, its sizes, what it changes in the setting, and the
+    probability with which its hidden outputs are switched off."""
 
     name: str
     about: str
     sizes: Sizes = LECTURE
     batch: int = 32
     change: Callable[[Setting], None] = lambda setting: None
+    dropout: float = 0.0
 
     def build(self, dtype: torch.dtype) -> Setting:
-        """The parameters, Xb (n, block_size) and Yb (n) of the case."""
+        """The parameters, Xb (n, block_size) and Yb (n) of the case; its mask (n, n_hidden)."""
         g, g_batchnorm = generators(SEED)
         parameters = initialise(self.sizes, g, g_batchnorm, dtype)
         shape, V = (self.batch, self.sizes.block_size), self.sizes.vocabulary
         Xb = torch.randint(0, V, shape, generator=g)
         Yb = torch.randint(0, V, (self.batch,), generator=g)
         setting = Setting(parameters, Xb, Yb)
+        if self.dropout:
+            shape = (self.batch, self.sizes.n_hidden)
+            setting.mask = Masks(self.dropout, SEED, shape, dtype).at(0)
         self.change(setting)
         return setting
 
@@ -141,6 +148,7 @@ ALL = {
             Sizes(27, block_size=16, n_hidden=64),
         ),
         Case("targets-all-boundary", "every word ends here", change=_to_the_boundary),
+        Case("dropout", "a third of the hidden outputs is switched off", dropout=1 / 3),
     )
 }
 
@@ -170,7 +178,7 @@ def named(name: str) -> list[Case]:
 def run(case: Case, dtype: str, cross_entropy: str, batchnorm: str) -> Outcome:
     """Checks our own pass on a case."""
     s = case.build(PRECISIONS[dtype])
-    found = check(s.parameters, s.Xb, s.Yb, cross_entropy, batchnorm)
+    found = check(s.parameters, s.Xb, s.Yb, cross_entropy, batchnorm, mask=s.mask)
     return Outcome(case.name, dtype, cross_entropy, batchnorm, found)
 
 

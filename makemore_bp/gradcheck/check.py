@@ -35,16 +35,18 @@ def check(
     cross_entropy: str = "op-by-op",
     batchnorm: str = "op-by-op",
     gradients: Mapping[str, Tensor] | None = None,
+    mask: Tensor | None = None,
 ) -> Check:
     """Judges our own pass, as the two switches choose it, on a batch Xb (n, block_size), Yb (n).
 
     gradients: another pass's in its place, by name (``dC``, ...), such as those that the native
     engine computes; the switches say which rules it follows. Only what was computed is listed.
+    mask: dropout's (n, n_hidden), for the pass with that stage.
     """
-    network = Network.of(cross_entropy, batchnorm)
+    network = Network.of(cross_entropy, batchnorm, dropout=mask is not None)
     if gradients is None:
-        gradients = network.backward(network.forward(parameters, Xb, Yb))
-    reference = reference_for(parameters, Xb, Yb, cross_entropy)
+        gradients = network.backward(network.forward(parameters, Xb, Yb, mask))
+    reference = reference_for(parameters, Xb, Yb, cross_entropy, mask)
     reports = judge(gradients, reference, network.rules)
     computed = tuple(report for report in reports if report.status != "missing")
     passed = all(report.passed for report in computed)
@@ -52,12 +54,16 @@ def check(
 
 
 def reference_for(
-    parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor, cross_entropy: str
+    parameters: Mapping[str, Tensor],
+    Xb: Tensor,
+    Yb: Tensor,
+    cross_entropy: str,
+    mask: Tensor | None = None,
 ) -> Reference:
     """Autograd's gradients of the op-by-op forward pass; where a probability underflows, so that
     they are not finite, and the pass in question is fused, those of PyTorch's own cross-entropy.
     """
-    reference = autograd_reference(parameters, Xb, Yb)
+    reference = autograd_reference(parameters, Xb, Yb, mask=mask)
     if cross_entropy == "fused" and not reference.finite:
-        return autograd_reference(parameters, Xb, Yb, cross_entropy="fused")
+        return autograd_reference(parameters, Xb, Yb, "fused", mask)
     return reference

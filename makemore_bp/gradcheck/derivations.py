@@ -19,7 +19,7 @@ from textwrap import dedent, indent
 
 from makemore_bp.errors import RequestError
 from makemore_bp.gradcheck.equations import equations
-from makemore_bp.network import batchnorm_fused, cross_entropy_fused, linear
+from makemore_bp.network import batchnorm_fused, cross_entropy_fused, dropout, linear
 from makemore_bp.network.batchnorm import EPS
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Rule, Stage
@@ -39,15 +39,22 @@ _FUSED = {
     "Cross-entropy in one line": cross_entropy_fused.fused,
     "Batch normalisation in one line": batchnorm_fused.fused,
 }
+# What is other with dropout: its own rule, and those of the output layer that reads what it leaves.
+_DROPOUT = {rule.__name__: rule for rule in (dropout.dh, dropout.dhdrop, dropout.dW2)}
 
 
 def explain(name: str) -> str:
-    """The derivation of a gradient, in Markdown; of both ways where there are two.
+    """The derivation of a gradient, in Markdown; of both ways where there are two, and of that with
+    dropout where it is another one.
 
     ``name`` is the gradient's (``dbnvar``) or its tensor's (``bnvar``). Raises RequestError if
     there is no such gradient.
     """
-    return "\n".join(_explained(label, rule) for label, rule in _ways(name))
+    ways = _ways(name)
+    dropped = _DROPOUT.get(ways[0][1].__name__)
+    if dropped is not None and dropped is not ways[0][1]:
+        ways = [*ways, ("with dropout", dropped)]
+    return "\n".join(_explained(label, rule) for label, rule in ways)
 
 
 def solution(name: str) -> str:
@@ -98,6 +105,9 @@ def _parts() -> Iterator[str]:
     for title, stage in _FUSED.items():
         yield f"## {title}\n"
         yield from (_section(rule) for rule in _own(stage))
+    yield "## Dropout\n"
+    yield _markdown(inspect.getdoc(dropout))
+    yield from (_section(rule) for rule in _DROPOUT.values())
 
 
 def _section(rule: Rule) -> str:
@@ -114,7 +124,8 @@ def _explained(label: str, rule: Rule) -> str:
 def _forward(rule: Rule) -> Iterator[str]:
     """The lines of the forward pass that read the tensor whose gradient the rule gives."""
     fused = any(rule in _own(stage) for stage in _FUSED.values())
-    network = Network.of("fused", "fused") if fused else Network.of()
+    switch = "fused" if fused else "op-by-op"
+    network = Network.of(switch, switch, dropout=rule in _DROPOUT.values())
     for equation in equations(network):
         if rule.__name__[1:] in equation.reads:
             yield f"# {equation.name} = {equation.source}"
@@ -132,6 +143,7 @@ def _ways(name: str) -> list[tuple[str, Rule]]:
     for stage in _FUSED.values():
         for rule in _own(stage):
             rules[rule.__name__].append(("the whole stage at once", rule))
+    rules["dhdrop"] = [("with dropout", dropout.dhdrop)]
     found = rules.get(name) or rules.get(f"d{name}")
     if found is None:
         near = difflib.get_close_matches(name, [*rules, *(rule[1:] for rule in rules)], 1)

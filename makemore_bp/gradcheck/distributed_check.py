@@ -36,8 +36,9 @@ def check_ranks(setting: Setting, config: Config, ranks: Speaking) -> Check:
     are sums over the batch. Of each tensor the report of the rank that is worst off is kept.
     """
     switches = (config.backward.cross_entropy, config.backward.batchnorm)
-    gradients = _gradients(setting, Network.distributed(*switches), ranks)
-    own = check(setting.parameters, setting.Xb, setting.Yb, *switches, gradients=gradients)
+    network = Network.distributed(*switches, dropout=setting.mask is not None)
+    gradients = _gradients(setting, network, ranks)
+    own = check(setting.parameters, setting.Xb, setting.Yb, *switches, gradients, setting.mask)
     checks = [json.loads(text) for text in ranks.texts(json.dumps(own.as_json()))]
     reports = tuple(
         max((_report(found["tensors"][k]) for found in checks), key=_badness)
@@ -52,11 +53,15 @@ def _gradients(setting: Setting, network: Network, ranks: Ranks) -> dict[str, Te
     n = len(setting.Yb)
     mine = share(n, ranks.rank, ranks.size)
     rows = slice(mine.start, mine.stop)
-    record = network.forward(setting.parameters, setting.Xb[rows], setting.Yb[rows], n, ranks)
+    mask = setting.mask[rows] if setting.mask is not None else None
+    record = network.forward(
+        setting.parameters, setting.Xb[rows], setting.Yb[rows], mask, n=n, ranks=ranks
+    )
     _, gradients = whole(record["loss"], network.backward(record), ranks)
-    shapes = Network.of().forward(setting.parameters, setting.Xb, setting.Yb)
+    alone = Network.of(dropout=mask is not None)
+    shapes = alone.forward(setting.parameters, setting.Xb, setting.Yb, setting.mask)
     found = {}
-    for name in LECTURE_ORDER:
+    for name in (*LECTURE_ORDER, "hdrop"):
         gradient = gradients.get("d" + name)
         if gradient is not None:
             by_rows = name not in setting.parameters and shapes[name].shape[0] == n

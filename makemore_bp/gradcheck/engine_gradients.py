@@ -18,9 +18,14 @@ def native_gradients(config: Config, setting: Setting) -> dict[str, Tensor]:
     """
     if reason := obstacle(config):
         raise RequestError(f"--engine native: {reason}.")
-    examples = setting.data.train
+    examples, train = setting.data.train, config.train
     kernel = native.NativeKernel(
-        setting.parameters, examples.stream, examples.positions, config.train.batch_size
+        setting.parameters,
+        examples.stream,
+        examples.positions,
+        train.batch_size,
+        dropout=train.dropout,
+        seed=train.seed,
     )
     gradients = kernel.gradients(setting.indices)
     del gradients["loss"]

@@ -55,14 +55,14 @@ def _of_function(function: Callable[..., Any]) -> Iterator[Equation]:
 
 
 @cache
-def after(name: str) -> tuple[Equation, ...]:
-    """The equations of the op-by-op pass that depend on ``name``, in order.
+def after(name: str, dropout: bool = False) -> tuple[Equation, ...]:
+    """The equations of the op-by-op pass, with dropout or without, that depend on ``name``.
 
     Everything else is held as it is: the derivative with respect to bnvar_inv, say, does not move
     bnraw's other factor.
     """
     moved, found = {name}, []
-    for equation in equations(Network.of()):
+    for equation in equations(Network.of(dropout=dropout)):
         if equation.name != name and equation.reads & moved:
             moved.add(equation.name)
             found.append(equation)
@@ -70,9 +70,9 @@ def after(name: str) -> tuple[Equation, ...]:
 
 
 @cache
-def _tail(name: str) -> Callable[[dict[str, Any]], None]:
+def _tail(name: str, dropout: bool) -> Callable[[dict[str, Any]], None]:
     """A function that computes the equations after ``name`` in a namespace."""
-    lines = "\n".join(f"{equation.name} = {equation.source}" for equation in after(name))
+    lines = "\n".join(f"{equation.name} = {equation.source}" for equation in after(name, dropout))
     code = compile(lines, f"<the forward pass after {name}>", "exec")
 
     def run(names: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def _tail(name: str) -> Callable[[dict[str, Any]], None]:
 
 def loss_as_function_of(name: str, record: Mapping[str, Any]) -> Callable[[Tensor], float]:
     """The loss of a batch as a function of one tensor of its forward record, all else held."""
-    tail = _tail(name)
+    tail = _tail(name, "mask" in record)
 
     def loss(value: Tensor) -> float:
         names = {**record, name: value}

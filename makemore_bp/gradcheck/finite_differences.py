@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp.gradcheck.equations import loss_as_function_of
-from makemore_bp.network.passes import LECTURE_ORDER, Network
+from makemore_bp.network.passes import CHECKED_ORDER, Network
 
 SAMPLES = 32  # entries of a tensor that are looked at
 EPSILON = torch.finfo(torch.float64).eps
@@ -69,19 +69,22 @@ def finite_differences(
     cross_entropy: str = "op-by-op",
     batchnorm: str = "op-by-op",
     samples: int = SAMPLES,
+    mask: Tensor | None = None,
 ) -> list[DifferenceReport]:
     """Compares every gradient of the pass with the named switches, in the lecture's order.
 
-    Xb (n, block_size), Yb (n). The pass is run in float64. Of a tensor with more than ``samples``
-    entries as many are drawn, always the same ones, half of them where the gradient is not zero.
+    Xb (n, block_size), Yb (n); mask (n, n_hidden) for the pass with dropout. The pass is run in
+    float64. Of a tensor with more than ``samples`` entries as many are drawn, always the same ones,
+    half of them where the gradient is not zero.
     """
     wide = {name: p.double() for name, p in parameters.items()}
-    network = Network.of(cross_entropy, batchnorm)
-    gradients = network.backward(network.forward(wide, Xb, Yb))
-    record = Network.of().forward(wide, Xb, Yb)
+    dropout, mask = mask is not None, None if mask is None else mask.double()
+    network = Network.of(cross_entropy, batchnorm, dropout)
+    gradients = network.backward(network.forward(wide, Xb, Yb, mask))
+    record = Network.of(dropout=dropout).forward(wide, Xb, Yb, mask)
     return [
         compare(name, record, gradients["d" + name], samples)
-        for name in LECTURE_ORDER
+        for name in CHECKED_ORDER
         if "d" + name in gradients
     ]
 

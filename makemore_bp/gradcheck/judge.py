@@ -28,7 +28,7 @@ from torch import Tensor
 
 from makemore_bp.gradcheck.reference import Reference
 from makemore_bp.gradcheck.running_error import Uncertain, standard_errors, unit, with_errors
-from makemore_bp.network.passes import LECTURE_ORDER, Network
+from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.stage import Record, Rule, call, reads
 
 # Passes that are right stay below one standard error in all settings that were measured; an error
@@ -131,7 +131,7 @@ class _Judge:
 
     def reports(self) -> list[TensorReport]:
         found: dict[str, TensorReport] = {}
-        for name in LECTURE_ORDER:
+        for name in CHECKED_ORDER:
             if name in self.true and ("d" + name in self.asked or "d" + name in self.gradients):
                 found[name] = self._report(name)
                 if found[name].status == "inherits" and self._nothing_to_inherit(name, found):
@@ -148,7 +148,7 @@ class _Judge:
 
     def _needed(self, name: str) -> list[str]:
         """The gradients that the rule of ``name`` reads."""
-        return [read for read in reads(self.rules[name]) if read[1:] in LECTURE_ORDER]
+        return [read for read in reads(self.rules[name]) if read[1:] in CHECKED_ORDER]
 
     def _report(self, name: str) -> TensorReport:
         true = self.true[name]
@@ -204,7 +204,7 @@ class _Judge:
             return handed
         known: Record = dict(self.record)
         for read in reads(self.rules[name]):
-            if read[1:] in LECTURE_ORDER and read not in known:
+            if read[1:] in CHECKED_ORDER and read not in known:
                 known[read] = self._continued(read)
         value: Uncertain = call(self.rules[name], known)
         return value

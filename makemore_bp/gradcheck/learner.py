@@ -22,6 +22,7 @@ from makemore_bp.errors import RequestError
 from makemore_bp.gradcheck.diagnosis.evidence import Evidence, Mutation, Version
 from makemore_bp.gradcheck.learner_child import Ended, run_module
 from makemore_bp.gradcheck.learner_error import LearnerError, error_of, stopped
+from makemore_bp.network.parameters import NAMES
 from makemore_bp.network.passes import LECTURE_ORDER, Network
 from makemore_bp.text import visible
 
@@ -182,6 +183,7 @@ def collect(
     """The result of a script whose process has ended, from what it wrote into ``folder``."""
     events = list(read_journal(folder))
     history: dict[str, list[Version]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     mutated: dict[str, Mutation] = {}
     notes: list[str] = []
     facts: dict[str, Any] = {"lent": [], "hidden": [], "shared": [], "unknown": []}
@@ -189,7 +191,10 @@ def collect(
     for event in events:
         kind = event["event"]
         if kind == "gradient":
-            tensor = _tensor(folder, event, expected[event["name"][1:]].dtype)
+            true = expected[event["name"][1:]]
+            tensor = _tensor(folder, event, true.dtype)
+            shapes[event["name"]] = tuple(tensor.shape)
+            tensor = _broadcast(event["name"], tensor, true)
             version = Version(event["step"], event["line"], event["source"], event["own"], tensor)
             history.setdefault(event["name"], []).append(version)
         elif kind == "gone":
@@ -203,6 +208,13 @@ def collect(
             error = error_of(event, source)
         else:
             facts |= {key: value for key, value in event.items() if key in facts}
+    for name, versions in history.items():
+        shape = tuple(versions[-1].tensor.shape)
+        if shapes[name] != shape:
+            notes.append(
+                f"{name} has the shape {shapes[name]}, its tensor {shape}; broadcasting makes up "
+                "for it. sum(..., keepdim=True) keeps the shape."
+            )
     if error is None and not (events and events[-1]["event"] == "end"):
         error = stopped(ended, events, folder / "stuck.txt", path, source, timeout)
     return LearnerResult(
@@ -231,3 +243,16 @@ def _tensor(folder: Path, event: Mapping[str, Any], dtype: torch.dtype) -> Tenso
     if event["file"] is None:
         return torch.zeros((), dtype=dtype).expand(event.get("shape", ()))
     return load_file(folder / event["file"])["tensor"]
+
+
+def _broadcast(name: str, tensor: Tensor, true: Tensor) -> Tensor:
+    """The tensor with the leading axes of length 1 that it lacks, as the lecture's dbnmeani does.
+
+    Whatever reads it sees the same numbers. A parameter's gradient must have its very shape, or
+    the update would not know what to do with it.
+    """
+    missing = true.shape[: max(0, true.dim() - tensor.dim())]
+    same = tensor.dim() and tensor.shape == true.shape[len(missing) :]
+    if name[1:] in NAMES or not same or any(length != 1 for length in missing):
+        return tensor
+    return tensor.reshape(true.shape)

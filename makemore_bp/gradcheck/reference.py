@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from makemore_bp.network.passes import LECTURE_ORDER, Network
+from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.stage import Record
 
 
@@ -26,9 +26,14 @@ class Reference:
 
 
 def autograd_reference(
-    parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor, cross_entropy: str = "op-by-op"
+    parameters: Mapping[str, Tensor],
+    Xb: Tensor,
+    Yb: Tensor,
+    cross_entropy: str = "op-by-op",
+    mask: Tensor | None = None,
 ) -> Reference:
-    """Autograd's gradients of a batch Xb (n, block_size), Yb (n), in the parameters' precision.
+    """Autograd's gradients of a batch Xb (n, block_size), Yb (n), in the parameters' precision;
+    with dropout's mask (n, n_hidden), of the pass with dropout.
 
     The forward pass is the one with one operation a line, so that each of the 26 tensors of the
     lecture has a gradient. With ``cross_entropy="fused"`` the loss is PyTorch's own, which stays
@@ -36,8 +41,9 @@ def autograd_reference(
     """
     leaves = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
     with torch.enable_grad():
-        record = Network.of(cross_entropy=cross_entropy).forward(leaves, Xb, Yb)
-        names = [name for name in LECTURE_ORDER if name in record]
+        network = Network.of(cross_entropy, dropout=mask is not None)
+        record = network.forward(leaves, Xb, Yb, mask)
+        names = [name for name in CHECKED_ORDER if name in record]
         for name in names:
             record[name].retain_grad()
         record["loss"].backward()

@@ -190,7 +190,7 @@ def with_errors(record: Mapping[str, Any]) -> Record:
     the pass with one operation a line, the parameters being given without error."""
     u = unit(record["C"].dtype)
     parameters: dict[str, Any] = {name: Uncertain.exactly(record[name], u) for name in NAMES}
-    uncertain = Network.of().forward(parameters, record["Xb"], record["Yb"])
+    uncertain = _network(record).forward(parameters, *_batch(record))
     for name, tensor in uncertain.items():
         if isinstance(tensor, Uncertain) and name in record:
             uncertain[name] = Uncertain(record[name].double(), tensor.error, u)
@@ -202,8 +202,15 @@ def standard_errors(record: Mapping[str, Any]) -> dict[str, Tensor]:
     gradient's shape and in float64; not finite where float64 overflows."""
     u = unit(record["C"].dtype)
     parameters: dict[str, Any] = {name: Uncertain.exactly(record[name], u) for name in NAMES}
-    network = Network.of()
-    gradients: Mapping[str, Any] = network.backward(
-        network.forward(parameters, record["Xb"], record["Yb"])
-    )
+    network = _network(record)
+    gradients: Mapping[str, Any] = network.backward(network.forward(parameters, *_batch(record)))
     return {name: gradient.error for name, gradient in gradients.items()}
+
+
+def _network(record: Mapping[str, Any]) -> Network:
+    """The op-by-op network, with dropout where the record has its mask."""
+    return Network.of(dropout="mask" in record)
+
+
+def _batch(record: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor | None]:
+    return record["Xb"], record["Yb"], record.get("mask")

@@ -6,6 +6,7 @@ Read it in this order; each file is one stage, its forward function above its ba
     linear.py                embcat @ W1 + b1, and h @ W2 + b2
     batchnorm.py             one operation a line      batchnorm_fused.py       in one line
     tanh.py
+    dropout.py               h * mask, where it is asked for
     cross_entropy.py         one operation a line      cross_entropy_fused.py   in one line
     passes.py                all of them in a row
     parameters.py            what is learned, and where it starts

@@ -42,6 +42,10 @@ def dhprebn(
     and the mean's branch subtracts the average of dbndiff. The second term of dbndiff averages to
     zero, for the x of a column add up to zero. What is left is
 
+        dhprebn = bngain * s * (dhpreact - sum(dhpreact)/n - sum(dhpreact * x)/(n-1) * x)
+
+    or, with the factor 1/n in front, as the lecture has it,
+
         dhprebn = bngain * s/n * (n * dhpreact - sum(dhpreact) - n/(n-1) * x * sum(dhpreact * x))
 
     The two sums need no second computation: they are dbnbias and dbngain. EPS appears nowhere
@@ -50,7 +54,7 @@ def dhprebn(
     Shapes: bngain, bnvar_inv, dbngain, dbnbias (1, n_hidden), bnraw, dhpreact (n, n_hidden)
     -> (n, n_hidden).
     """
-    return bngain * bnvar_inv / n * (n * dhpreact - dbnbias - n / (n - 1) * dbngain * bnraw)
+    return bngain * bnvar_inv * (dhpreact - dbnbias / n - dbngain / (n - 1) * bnraw)
 
 
 fused = Stage(forward, backward=(dbngain, dbnbias, dhprebn))

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 NAMES = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
+WEIGHTS = ("W1", "W2")  # what weight decay shrinks: neither biases nor gains nor the embedding
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,15 @@ def generators(seed: int) -> tuple[Generator, Generator]:
 
 
 def initialise(
-    sizes: Sizes, g: Generator, g_batchnorm: Generator, dtype: torch.dtype = torch.float32
+    sizes: Sizes,
+    g: Generator,
+    g_batchnorm: Generator,
+    dtype: torch.dtype = torch.float32,
+    bngain: float = 1.0,
 ) -> dict[str, Tensor]:
     """Draws the parameters as the lecture does, in its order; float32 draws in every precision,
-    so that a float64 run starts from the same numbers and sees the same minibatches.
+    so that a float64 run starts from the same numbers and sees the same minibatches. ``bngain`` is
+    the mean of the batchnorm gain.
     """
     shapes = sizes.shapes
     fan_in = shapes["W1"][0]
@@ -69,7 +75,7 @@ def initialise(
         "b1": randn("b1") * 0.1,
         "W2": randn("W2") * 0.1,
         "b2": randn("b2") * 0.1,
-        "bngain": randn("bngain", g_batchnorm) * 0.1 + 1.0,
+        "bngain": randn("bngain", g_batchnorm) * 0.1 + bngain,
         "bnbias": randn("bnbias", g_batchnorm) * 0.1,
     }
     return {name: tensor.to(dtype) for name, tensor in drawn.items()}

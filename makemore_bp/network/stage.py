@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
+from operator import itemgetter
 from typing import Any
 
 from torch import Tensor
@@ -40,12 +41,21 @@ def reads(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(signature(function).parameters)
 
 
+@cache
+def _taking(function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Takes what ``function`` reads out of a record, in one go: small steps are mostly calls."""
+    names = reads(function)
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda record: tuple(record[name] for name in names)
+
+
 def call(function: Callable[..., Any], record: Mapping[str, Any]) -> Any:
     """Calls ``function`` with what it reads, taken from ``record`` by name.
 
     Raises KeyError if the record lacks one of the names.
     """
-    return function(*[record[name] for name in reads(function)])
+    return function(*_taking(function)(record))
 
 
 def run_forward(stages: Iterable[Stage], record: Record) -> Record:
@@ -63,5 +73,6 @@ def run_backward(rules: Iterable[Rule], record: Mapping[str, Any]) -> dict[str, 
     known = dict(record)
     gradients: dict[str, Tensor] = {}
     for rule in rules:
-        known[rule.__name__] = gradients[rule.__name__] = call(rule, known)
+        name = rule.__name__
+        known[name] = gradients[name] = call(rule, known)
     return gradients

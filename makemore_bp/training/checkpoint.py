@@ -4,6 +4,10 @@ The tensors are the parameters, the two generators' states and batchnorm's stati
 else stands as one JSON object in the file's metadata, with a checksum over the whole file: the
 SHA-256 of its bytes with the 64 digits of the checksum replaced by zeros. No time of day is in it,
 so equal runs have equal files.
+
+A file is taken for one only step by step, from the outside in: a regular file, a header of bounded
+size, sizes that agree with the configuration in it, the checksum over blocks, and only then the
+tensors. So a foreign or forged file costs no more memory than a whole one of its configuration.
 """
 
 from __future__ import annotations
@@ -11,14 +15,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import safetensors.torch
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -26,15 +31,14 @@ from makemore_bp.config import Config
 from makemore_bp.dataset import Vocabulary
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.files import write_whole
-from makemore_bp.network.parameters import NAMES, Sizes
+from makemore_bp.network.parameters import NAMES
 from makemore_bp.text import visible
+from makemore_bp.training import checkpoint_header
+from makemore_bp.training.checkpoint_header import BLANK, FORMAT, KEY, MAX_HEADER, VERSION, Header
 from makemore_bp.training.evaluation import Statistics
 
-FORMAT = "makemore-bp checkpoint"
-VERSION = 1
-MAX_HEADER = 32 * 2**20  # the vocabulary is the only part that grows, to a million characters
-_KEY = "makemore_bp"
-_BLANK = "0" * 64
+_BLOCK = 2**20
+_BINARY = getattr(os, "O_BINARY", 0)  # what Windows needs to leave bytes as they are
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Checkpoint:
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise DivergedError(f"{name} is no longer finite at step {self.step:,}.")
         about = {
-            "checksum": _BLANK,  # before anything that a user has written
+            "checksum": BLANK,  # before anything that a user has written
             "format": FORMAT,
             "version": VERSION,
             "step": self.step,
@@ -72,8 +76,8 @@ class Checkpoint:
             "engine": self.engine,
             "torch": self.torch_version,
         }
-        raw = safetensors.torch.save(tensors, {_KEY: json.dumps(about)})
-        at = raw.index(_BLANK.encode())
+        raw = safetensors.torch.save(tensors, {KEY: json.dumps(about)})
+        at = raw.index(BLANK.encode())
         digest = hashlib.sha256(raw).hexdigest().encode()
         write_whole(path, raw[:at] + digest + raw[at + len(digest) :])
 
@@ -91,8 +95,7 @@ def load(path: Path) -> Checkpoint:
     """Reads and verifies a checkpoint.
 
     Raises RequestError, saying what is wrong, for anything that is not the whole, unchanged file
-    that ``save`` wrote. The header is looked at before the rest is read, so a large foreign file
-    costs neither memory nor time.
+    that ``save`` wrote.
     """
     return load_raw(path)[1]
 
@@ -100,9 +103,13 @@ def load(path: Path) -> Checkpoint:
 def load_raw(path: Path) -> tuple[bytes, Checkpoint]:
     """Like ``load``; gives the file's bytes as well, for processes that cannot read it."""
     try:
-        with path.open("rb") as file:
-            about, raw = _read(file)
-        return raw, _assemble(about, raw)
+        # Without O_NONBLOCK a named pipe would wait for somebody to write into it.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise RequestError("it is no regular file.")
+            header, raw = _read(file)
+        return raw, _assemble(header, raw)
     except RequestError as error:
         raise RequestError(
             f"{visible(str(path))} is no usable checkpoint: {error} "
@@ -117,103 +124,74 @@ def loads(raw: bytes) -> Checkpoint:
     return _assemble(*_read(io.BytesIO(raw)))
 
 
-def _read(file: BinaryIO) -> tuple[dict[str, Any], bytes]:
-    """The metadata and all bytes of a file whose sizes and checksum are right."""
+def _read(file: BinaryIO) -> tuple[Header, bytes]:
+    """The header and all bytes of a file whose sizes and checksum are right."""
     start = file.read(8)
-    if start[:1] == b"\x80" or start[:2] == b"PK":
-        raise RequestError("it is a pickle or an archive, which could run code, and is not opened.")
     if len(start) < 8:
         raise RequestError("it is cut off within its first 8 bytes.")
     (length,) = struct.unpack("<Q", start)
+    if length > MAX_HEADER and start.startswith((b"\x80", b"PK")):
+        raise RequestError("it is a pickle or an archive, which could run code, and is not opened.")
     actual = file.seek(0, 2)
     if not 2 <= length <= MAX_HEADER:
         raise RequestError(f"its header claims to be {length:,} bytes long.")
     if length + 8 > actual:
         raise RequestError("it is cut off within its header.")
     file.seek(8)
-    header = _header(file.read(length))
-    about = _about(header)
-    expected = (
-        8
-        + length
-        + max(
-            (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
-            default=0,
-        )
-    )
-    if actual != expected:
+    raw_header = file.read(length)
+    header = checkpoint_header.read(raw_header)
+    by_header = 8 + length + header.end
+    if actual != by_header:
         raise RequestError(
-            f"it is {actual:,} bytes long, but by its header it should be {expected:,}."
+            f"it is {actual:,} bytes long, but by its header it should be {by_header:,}."
         )
+    if header.end > header.largest:  # such as a hole of gigabytes that a forger has described
+        raise RequestError(f"it is {actual:,} bytes long, more than its configuration explains.")
+    _verify(file, raw_header, header.checksum)
     file.seek(0)
-    raw = file.read(expected)
-    digest = str(about["checksum"]).encode()
-    if len(digest) != 64 or raw.count(digest) != 1:
+    return header, file.read(actual)
+
+
+def _verify(file: BinaryIO, raw_header: bytes, stated: bytes) -> None:
+    """Raises RequestError unless the checksum is that of the file, which is read in blocks."""
+    if len(stated) != len(BLANK) or raw_header.count(stated) != 1:
         raise RequestError("its checksum is damaged.")
-    if hashlib.sha256(raw.replace(digest, _BLANK.encode())).hexdigest().encode() != digest:
+    digest = hashlib.sha256(struct.pack("<Q", len(raw_header)))
+    digest.update(raw_header.replace(stated, BLANK.encode()))
+    file.seek(8 + len(raw_header))
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    if digest.hexdigest().encode() != stated:
         raise RequestError("its checksum does not match: some of its bytes have changed.")
-    return about, raw
 
 
-def _header(raw: bytes) -> dict[str, Any]:
-    try:
-        header = json.loads(raw)
-        for name, entry in header.items():
-            if name != "__metadata__" and not isinstance(entry["data_offsets"][1], int):
-                raise TypeError
-    except (ValueError, RecursionError, TypeError, KeyError, IndexError, AttributeError):
-        raise RequestError("its header is damaged, or it is a file of another kind.") from None
-    return dict(header)
-
-
-def _about(header: dict[str, Any]) -> dict[str, Any]:
-    """The metadata, if this program wrote it in a version that is understood."""
-    try:
-        about = json.loads(header["__metadata__"][_KEY])
-        ours = about["format"] == FORMAT
-        version = about["version"]
-        _ = about["checksum"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        ours = False
-    if not ours:
-        raise RequestError("it is a safetensors file, but not one of makemore-bp.")
-    if version != VERSION:
-        raise RequestError(
-            f"it has format version {visible(str(version))}; this program reads {VERSION}."
-        )
-    return dict(about)
-
-
-def _assemble(about: dict[str, Any], raw: bytes) -> Checkpoint:
+def _assemble(header: Header, raw: bytes) -> Checkpoint:
     """Builds the checkpoint; what the checksum lets through was written by ``save``, or forged."""
     try:
         tensors = safetensors.torch.load(raw)
-        config = _config(about["config"])
-        vocabulary = Vocabulary(about["vocabulary"])
-        sizes = Sizes(len(vocabulary), **config.model.model_dump())
-        for name, shape in sizes.shapes.items():
-            if tensors[name].shape != shape or str(tensors[name].dtype) != f"torch.{config.dtype}":
-                raise ValueError(f"{name} has the wrong shape or precision")
-        if any(tensors[name].shape != (1, sizes.n_hidden) for name in ("bnmean", "bnvar")):
-            raise ValueError("its statistics have the wrong shape")
+        row = (1, header.sizes.n_hidden)
+        for name, shape in {**header.sizes.shapes, "bnmean": row, "bnvar": row}.items():
+            _check(name, tensors[name], shape, header.config.dtype)
+        for name in ("generator", "generator_batchnorm"):
+            torch.Generator().set_state(tensors[name])  # RuntimeError if it is none
         return Checkpoint(
-            config=config,
-            step=int(about["step"]),
-            vocabulary=vocabulary,
-            data_sha256=about["data_sha256"],
-            engine=about["engine"],
-            torch_version=about["torch"],
+            config=header.config,
+            step=header.step,
+            vocabulary=Vocabulary(header.vocabulary),
+            data_sha256=header.data_sha256,
+            engine=header.engine,
+            torch_version=header.torch_version,
             parameters={name: tensors[name] for name in NAMES},
             statistics=Statistics(tensors["bnmean"], tensors["bnvar"]),
             generator=tensors["generator"],
             generator_batchnorm=tensors["generator_batchnorm"],
         )
-    except (SafetensorError, ValidationError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"its content is inconsistent ({visible(str(error))}).") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise checkpoint_header.inconsistent(error) from None
 
 
-def _config(plain: dict[str, Any]) -> Config:
-    lr = plain["train"]["lr"]
-    if isinstance(lr, dict):  # JSON has only text for keys
-        plain["train"]["lr"] = {int(step): rate for step, rate in lr.items()}
-    return Config.model_validate(plain)
+def _check(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: str) -> None:
+    if tensor.shape != shape or str(tensor.dtype) != f"torch.{dtype}":
+        raise ValueError(f"{name} has the wrong shape or precision")
+    if not bool(torch.isfinite(tensor).all()):
+        raise ValueError(f"{name} is not finite")

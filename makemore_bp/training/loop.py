@@ -22,17 +22,19 @@ import torch
 from torch import Tensor
 
 from makemore_bp import __version__
-from makemore_bp.config import Config, learning_rate
+from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines.choice import Choice
 from makemore_bp.engines.choice import make as make_engine
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
 from makemore_bp.network.ranks import ALONE, Ranks
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
 from makemore_bp.training.metrics import Metrics, Unwritten
+from makemore_bp.training.parameter_statistics import parameter_statistics
 from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
@@ -67,7 +69,9 @@ class State:
         """The start of a run, drawn from its seed as the lecture draws it."""
         g, g_batchnorm = generators(config.train.seed)
         sizes = Sizes(vocabulary, **config.model.model_dump())
-        parameters = initialise(sizes, g, g_batchnorm, PRECISIONS[config.dtype])
+        parameters = initialise(
+            sizes, g, g_batchnorm, PRECISIONS[config.dtype], **config.init.model_dump()
+        )
         return cls(0, parameters, g, g_batchnorm)
 
     @classmethod
@@ -102,10 +106,13 @@ class Training:
     _chunk: int = field(default=1, init=False)
     _statistics: tuple[int, Statistics] | None = field(default=None, init=False)
     _saved: int | None = field(default=None, init=False)
+    _began_at: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         config, data, ranks = self.config, self.data, self.ranks
-        self._engine = make_engine(self.choice, config, self.state.parameters, data.train, ranks)
+        self._engine = make_engine(
+            self.choice, config, self.state.parameters, data.train, self.state.step, ranks
+        )
         V, device = len(data.vocabulary), config.device
         self._splits = {
             name: Weighted(data[name], V, device, ranks) for name in ("train", "val", "test")
@@ -120,7 +127,12 @@ class Training:
         LostRankError if another rank has ended.
         """
         self._saved = self.state.step if resumed else None
-        self._metrics = Metrics(self.folder, self.state.step) if self._writes else Unwritten()
+        self._began_at = self.state.step
+        self._metrics = (
+            Metrics(self.folder, self.state.step, self._last_line())
+            if self._writes
+            else Unwritten()
+        )
         try:
             self.reporter.started(self.state.step, self.config.train.steps, self.choice)
             while self.state.step < self.config.train.steps:
@@ -134,6 +146,12 @@ class Training:
         if self._writes:
             run_folder.write_summary(self.folder, summary)
         return summary
+
+    def _last_line(self) -> int | None:
+        """The last step before this one that has a line in the metrics."""
+        train, before = self.config.train, self.state.step
+        every = (train.log_every, train.eval_every)
+        return max((before - 1) // e * e for e in every) if before else None
 
     def _next_pause(self) -> int:
         """The next step at which something happens between chunks."""
@@ -153,11 +171,13 @@ class Training:
             losses = {}
         self._answer_stop()
 
-    def _train_chunk(self, steps: int, evaluated: dict[str, float | None]) -> None:
+    def _train_chunk(self, steps: int, evaluated: dict[str, Any]) -> None:
         first, train = self.state.step, self.config.train
         shape = (steps, train.batch_size)
         indices = torch.randint(0, len(self.data.train), shape, generator=self.state.g)
-        rates = [learning_rate(train.lr, step) for step in range(first, first + steps)]
+        rates = train.rates(range(first, first + steps))
+        if evaluated and self._writes:
+            evaluated = evaluated | {"parameters": self._observe(indices[0], rates[0])}
         began = time.perf_counter()
         losses = self._engine.advance(indices, rates)
         seconds = time.perf_counter() - began
@@ -170,12 +190,19 @@ class Training:
         self._log(first, losses, rates, evaluated)
         self.reporter.advanced(self.state.step, losses, rates[-1])
 
+    def _observe(self, indices: Tensor, lr: float) -> dict[str, dict[str, float | None]]:
+        """The sizes of parameters and gradients, nothing dropped out, on the next minibatch."""
+        config = self.config
+        network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
+        Xb, Yb = (ids.to(config.device) for ids in self.data.train.batch(indices))
+        return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
+
     def _log(
         self,
         first: int,
         losses: Tensor,
         rates: Sequence[float],
-        evaluated: dict[str, float | None],
+        evaluated: dict[str, Any],
     ) -> None:
         """Writes the lines of a chunk; stops the run at a loss that is not finite."""
         broken = torch.nonzero(~torch.isfinite(losses))
@@ -193,11 +220,13 @@ class Training:
     def _diverged(self, step: int, what: str, lr: float) -> None:
         raise DivergedError(
             f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
-            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {self._kept()}."
+            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {self._kept()}.",
+            step,
         )
 
     def _kept(self) -> str:
-        return "nothing was saved" if self._saved is None else f"step {self._saved:,} is kept"
+        saved = (self._began_at or None) if self._saved is None else self._saved
+        return "nothing was saved" if saved is None else f"step {saved:,} is kept"
 
     def _answer_stop(self) -> None:
         """Stops all ranks if one was asked to; else they take the longest chunk that one wants."""
@@ -226,7 +255,7 @@ class Training:
         for name, value in losses.items():
             if value is not None and not math.isfinite(value):
                 step = self.state.step
-                rate = learning_rate(self.config.train.lr, max(0, step - 1))
+                rate = self.config.train.rate(max(0, step - 1))
                 self._diverged(step, f"{name} is {value}", rate)
 
     def _save(self) -> None:
@@ -235,7 +264,7 @@ class Training:
             return
         self._metrics.sync()
         state = self.state
-        rate = learning_rate(self.config.train.lr, max(0, state.step - 1))
+        rate = self.config.train.rate(max(0, state.step - 1))
         for name, parameter in self._engine.parameters().items():
             if not bool(torch.isfinite(parameter).all()):
                 self._diverged(state.step, f"{name} is no longer finite", rate)

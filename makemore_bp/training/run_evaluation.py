@@ -13,8 +13,10 @@ from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Weighted
 from makemore_bp.training.start import refuse_other_data
 
+Losses = dict[str, Any]
 
-def evaluate(folder: Path) -> dict[str, Any]:
+
+def evaluate(folder: Path) -> Losses:
     """Train, val and test loss of the latest state, in nats a character, beside the baselines.
 
     Raises RequestError if the folder holds no run or its data file is missing or has changed.
@@ -22,12 +24,14 @@ def evaluate(folder: Path) -> dict[str, Any]:
     saved = run_folder.read(folder)
     data = dataset.load(saved.config.data, saved.config.model.block_size)
     refuse_other_data(saved, data)
-    return losses(saved, data)
+    return {"step": saved.step, **losses(saved, data)}
 
 
-def losses(saved: Checkpoint, data: Dataset, ranks: Ranks = ALONE) -> dict[str, Any]:
-    """The losses of a state, each rank passing its share of the contexts through the network, and
-    the baselines, which rank 0 counts."""
+def losses(saved: Checkpoint, data: Dataset, ranks: Ranks = ALONE) -> Losses:
+    """``train_loss``, ``val_loss``, ``test_loss`` and ``baselines`` of a state on its data.
+
+    Each rank passes its share of the contexts through the network; rank 0 counts the bigrams.
+    """
     V = len(data.vocabulary)
     found = {
         f"{split}_loss": evaluation.loss(
@@ -37,4 +41,4 @@ def losses(saved: Checkpoint, data: Dataset, ranks: Ranks = ALONE) -> dict[str, 
     }
     bigram = baselines.bigram(data) if ranks.rank == 0 else None
     both = {"uniform": baselines.uniform(V), "bigram": bigram}
-    return {"step": saved.step, **found, "baselines": both}
+    return {**found, "baselines": both}

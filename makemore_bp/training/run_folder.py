@@ -6,18 +6,19 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from makemore_bp import config as configs
 from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
-from makemore_bp.files import cannot_write, write_whole
+from makemore_bp.files import cannot_write, remove_leftovers, write_whole
 from makemore_bp.text import visible
-from makemore_bp.training import checkpoint as checkpoints
 from makemore_bp.training import metrics
-from makemore_bp.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from makemore_bp.training.checkpoint import Checkpoint
 
 CONFIG = "config.yaml"
 CHECKPOINT = "checkpoint.safetensors"
@@ -30,25 +31,31 @@ CHANGEABLE = ("train.steps", "data.path", "engine")
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience: float = 0) -> Iterator[None]:
     """Holds the folder for one training process.
 
-    Raises RequestError if another one holds it. The lock is the system's and ends with the process
-    that holds it, however it ends; a lock file left behind blocks nobody.
+    Raises RequestError if another one holds it, after ``patience`` seconds. The lock is the
+    system's and ends with the process that holds it, however it ends; a lock file left behind
+    blocks nobody.
     """
     lock = filelock.FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except filelock.Timeout:
         raise RequestError(
             f"{visible(str(folder))} is being written by another run. Wait for it, stop it, or "
             "take another folder with --out."
         ) from None
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError):
-            raise cannot_write(folder, error) from None
-        raise
+    except OSError as error:
+        raise cannot_write(folder / LOCK, error) from None
+    except NotImplementedError:
+        raise RequestError(
+            f"{visible(str(folder))} lies on a file system without locks, so two runs could write "
+            "there at once. Take another folder with --out."
+        ) from None
     try:
+        for name in FILES:
+            remove_leftovers(folder / name)
         yield
     finally:
         lock.release()
@@ -111,6 +118,8 @@ def read(folder: Path) -> Checkpoint:
             f"{shown} holds no {CHECKPOINT}, so it is not the folder of a run. "
             "Name a folder that 'makemore-bp train' has written."
         )
+    from makemore_bp.training import checkpoint as checkpoints
+
     return checkpoints.load(folder / CHECKPOINT)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop answers when a chunk of steps is done."""
+"""Ctrl-C, SIGTERM and a closed terminal as a request that the loop answers between two chunks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_CAUGHT = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 class Interrupted(Exception):
@@ -31,9 +35,10 @@ class Stop:
 
 @contextmanager
 def caught() -> Iterator[Stop]:
-    """Within this context SIGINT and SIGTERM only leave a note."""
+    """Within this context these signals only leave a note; what was ignored (nohup) stays so."""
     stop = Stop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _CAUGHT}
+    before = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, stop.request)
     try:

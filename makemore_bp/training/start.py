@@ -30,7 +30,7 @@ def new(
     ``Training.run`` raises.
     """
     began = time.perf_counter()
-    data, choice = _prepare(config)
+    data, choice = prepare(config)
     state = State.fresh(config, len(data.vocabulary))
     existed = folder.exists()
     run_folder.create(folder)
@@ -59,15 +59,15 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
         config = run_folder.resumed_config(folder, saved.config, overrides)
         # An automatic choice must not change in mid-run: another engine rounds differently.
         engine = saved.engine if config.engine == "auto" else config.engine
-        data, choice = _prepare(config.model_copy(update={"engine": engine}))
+        data, choice = prepare(config.model_copy(update={"engine": engine}))
         refuse_other_data(saved, data, config)
         if config.train.steps < saved.step:
             raise RequestError(
                 f"{visible(str(folder))} has been trained for {saved.step:,} steps already; "
                 f"train.steps = {config.train.steps:,} lies behind that."
             )
-        (folder / run_folder.SUMMARY).unlink(missing_ok=True)
         run_folder.write_config(folder, config)
+        (folder / run_folder.SUMMARY).unlink(missing_ok=True)
         state = State.saved(saved)
         return _train(
             config, data, choice, folder, state, reporter, began, resumed=config == saved.config
@@ -89,8 +89,11 @@ def _train(
         return training.run(resumed)
 
 
-def _prepare(config: Config) -> tuple[Dataset, Choice]:
-    """Reads the data and picks the engine; all that can be refused is refused here."""
+def prepare(config: Config) -> tuple[Dataset, Choice]:
+    """Reads the data and picks the engine.
+
+    Raises RequestError for all that can be refused before the folder is touched.
+    """
     data = dataset.load(config.data, config.model.block_size)
     if len(data.train) < config.train.batch_size:
         raise RequestError(

@@ -179,7 +179,7 @@ def test_help_and_version_do_not_import_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "sample", "eval", "gradcheck", "exercise", "config", "data"]
+    "command", ["train", "sample", "eval", "gradcheck", "exercise", "report", "config", "data"]
 )
 def test_every_command_explains_itself(cli: Any, command: str) -> None:
     answer = cli(command, "--help")

@@ -67,6 +67,35 @@ def test_a_schedule_gives_the_rate_of_the_latest_first_step() -> None:
     assert config.learning_rate(0.5, 7) == 0.5
 
 
+@pytest.mark.parametrize("first", [0, 1, 9, 10, 11, 29, 30])
+@pytest.mark.parametrize("count", [1, 2, 10, 25, 40])
+def test_the_rates_of_many_steps_are_those_of_each(first: int, count: int) -> None:
+    steps = range(first, first + count)
+    for schedule in (0.5, {0: 0.1}, {0: 0.3, 30: 0.1, 10: 0.2}):
+        one_by_one = [config.learning_rate(schedule, step) for step in steps]
+        assert config.learning_rates(schedule, steps) == one_by_one
+    cosine = config.load(None, ["train.lr={0: 0.0, 20: 0.3, 35: 0.1}", "train.schedule=cosine"])
+    assert cosine.train.rates(steps) == [cosine.train.rate(step) for step in steps]
+
+
+def test_a_cosine_goes_from_each_rate_to_the_next() -> None:
+    rates, lr = {0: 0.0, 10: 0.4, 110: 0.1}, config.learning_rate
+    assert [lr(rates, step, "cosine") for step in (0, 10, 110, 999)] == [0.0, 0.4, 0.1, 0.1]
+    assert [lr(rates, step, "cosine") for step in (5, 60)] == pytest.approx([0.2, 0.25])
+    assert lr(rates, 35, "cosine") == pytest.approx(0.1 + 0.3 * (1 + 0.5**0.5) / 2)
+    falling = [lr(rates, step, "cosine") for step in range(10, 111)]
+    assert falling == sorted(set(falling), reverse=True)
+    assert config.load(None, ["train.lr={0: 1.0, 2: 0.0}", "train.schedule=cosine"]).train.rate(
+        1
+    ) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("lr", ["0.1", "{0: 0.1}"])
+def test_a_cosine_with_nowhere_to_go_is_refused(lr: str) -> None:
+    with pytest.raises(RequestError, match="lr must have two or more"):
+        config.load(None, [f"train.lr={lr}", "train.schedule=cosine"])
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
@@ -82,6 +111,14 @@ def test_a_schedule_gives_the_rate_of_the_latest_first_step() -> None:
         ("train.lr={10: 0.1}", "no rate for step 0"),
         ("train.lr=fast", "valid number"),
         ("train.lr=-0.1", "greater than or equal to 0"),
+        ("train.schedule=sine", "'steps' or 'cosine'"),
+        ("train.dropout=1", "less than 1"),
+        ("train.dropout=-0.1", "greater than or equal to 0"),
+        ("train.dropout=.nan", "train.dropout"),
+        ("train.dropout=half", "valid number"),
+        ("train.weight_decay=-1e-3", "greater than or equal to 0"),
+        ("train.weight_decay=.inf", "less than or equal to"),
+        ("train.weight_decay=.nan", "train.weight_decay"),
         ("train.batch_size=1", "greater than or equal to 2"),
         ("train.steps=0", "greater than or equal to 1"),
         ("train.steps=ten", "valid integer"),

@@ -62,7 +62,7 @@ def test_every_gradient_is_the_single_processs(size: int, switches: tuple[str, s
     def work(ranks: ThreadRanks) -> tuple[Tensor, dict[str, Tensor]]:
         mine = rows(BATCH, ranks)
         network = Network.distributed(*switches)
-        own = network.forward(parameters, Xb[mine], Yb[mine], BATCH, ranks)
+        own = network.forward(parameters, Xb[mine], Yb[mine], n=BATCH, ranks=ranks)
         shared, gradients = whole(own["loss"], network.backward(own), ranks)
         for name, gradient in gradients.items():
             if name == "dbngain_and_dbnbias":
@@ -95,7 +95,7 @@ def test_the_messages_are_those_that_the_heart_states() -> None:
         def work(ranks: ThreadRanks, switches: tuple[str, str] = switches) -> None:
             mine = rows(BATCH, ranks)
             network = Network.distributed(*switches)
-            own = network.forward(parameters, Xb[mine], Yb[mine], BATCH, ranks)
+            own = network.forward(parameters, Xb[mine], Yb[mine], n=BATCH, ranks=ranks)
             whole(own["loss"], network.backward(own), ranks)
             assert ranks.sent == [*stated[switches[1]], ("sum", (flat,))]
 
@@ -136,7 +136,7 @@ def test_ranks_train_as_one_process_does(
 
     def work(ranks: ThreadRanks) -> tuple[Tensor, dict[str, Tensor]]:
         network = Network.distributed(*switches)
-        engine = DistributedEngine(network, parameters, examples, "cpu", ranks)
+        engine = DistributedEngine(ranks, network, parameters, examples)
         return engine.advance(indices, rates), engine.parameters()
 
     for size in SIZES:

@@ -1,75 +1,44 @@
-"""A disk that fills up at every single write of a run."""
+"""A disk that fills up, at every single call that needs room and in a real small file system."""
 
 from __future__ import annotations
 
-import errno
+import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from makemore_bp import config
-from makemore_bp.errors import RequestError
-from makemore_bp.training import checkpoint, run_folder, start
+from makemore_bp.training import checkpoint, run_folder
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
-class Silent:
-    def started(self, *_: object) -> None: ...
-    def advanced(self, *_: object) -> None: ...
-    def evaluated(self, *_: object) -> None: ...
-
-
-class Disk:
-    """Counts what reaches the disk, and fails from a given call on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls, self.room = 0, 10**9
-        for name in ("fsync", "replace"):
-            monkeypatch.setattr(os, name, self.guarded(getattr(os, name)))
-
-    def guarded(self, call: Any) -> Any:
-        def run(*arguments: Any) -> Any:
-            self.calls += 1
-            if self.calls > self.room:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return call(*arguments)
-
-        return run
-
-
-def test_at_whatever_write_the_disk_is_full_the_last_checkpoint_stays_whole(
-    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_at_whatever_call_the_disk_is_full_what_was_saved_stays_whole_and_can_go_on(
+    words: Path, tmp_path: Path
 ) -> None:
-    overrides = [
-        f"data.path={words}",
-        "engine=torch",
-        "model.n_hidden=8",
-        "train.steps=20",
-        "train.batch_size=8",
-        "train.log_every=2",
-        "train.eval_every=10",
-        "train.checkpoint_every=5",
-    ]
-    resolved = config.load(None, overrides)
-    disk = Disk(monkeypatch)
-    start.new(resolved, tmp_path / "whole", Silent())
-    calls = disk.calls
-    assert calls > 15
-    for room in range(calls):
-        folder = tmp_path / str(room)
-        disk.calls, disk.room = 0, room
-        with pytest.raises(RequestError, match="No space left"):
-            start.new(resolved, folder, Silent())
-        disk.room = 10**9
-        if not folder.exists():
-            continue  # nothing could be written, and nothing is left behind
-        assert not [path for path in folder.iterdir() if path.name.startswith(".c")]
-        if (folder / run_folder.CHECKPOINT).exists():
-            checkpoint.load(folder / run_folder.CHECKPOINT)
-            start.resume(folder, [], Silent())
-            for name in (run_folder.CHECKPOINT, "metrics.jsonl"):
-                assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    """Every open, write, flush, cut, rename and new folder, of runs, exercises and downloads."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("the injection needs Linux and a C compiler")
+    library = tmp_path / "full_disk.so"
+    flags = ["-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "full_disk.c"), "-ldl"]
+    subprocess.run([compiler, *flags], check=True)
+    answer = subprocess.run(
+        [sys.executable, str(HERE / "full_disk_driver.py"), str(words), str(tmp_path / "run")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert answer.returncode == 0, answer.stderr
+    calls = json.loads(answer.stdout)
+    assert calls["new"] > 30 and calls["resume"] > 15
+    assert calls["exercises"] > 5 and calls["fetch"] >= 4
 
 
 def test_a_real_full_file_system_stops_the_run_with_its_checkpoint_whole(
@@ -78,14 +47,23 @@ def test_a_real_full_file_system_stops_the_run_with_its_checkpoint_whole(
     """Needs a small file system to fill, which only root can mount."""
     mount = words.parent / "small"
     mount.mkdir()
-    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=100k none {mount} 2>/dev/null") != 0:
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=60k none {mount} 2>/dev/null") != 0:
         pytest.skip("a tmpfs of 100 kB cannot be mounted here")
     try:
         run = mount / "run"
         answer = shell(
             "train",
             *("--set", f"data.path={words}", "--set", "train.log_every=1"),
-            *("--set", "engine=torch", "--set", "train.steps=3000", "--out", run),
+            *(
+                "--set",
+                "engine=torch",
+                "--set",
+                "train.steps=1000",
+                "--set",
+                "model.n_hidden=8",
+                "--out",
+                run,
+            ),
         )
         assert answer.returncode == 2, answer.stderr
         assert "No space left" in answer.stderr and "Traceback" not in answer.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from pathlib import Path
 import pytest
 
 from makemore_bp.engines import native
+from makemore_bp.training import run_folder
+from tests.faults import forked
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("MAKEMORE_BP_KILLS", "4"))
 FILES = ("checkpoint.safetensors", "metrics.jsonl", "config.yaml")
-STEPS = {"torch": 2000, "native": 40_000}
+STEPS = {"torch": 500, "native": 10_000}
 ENGINES = [
     "torch",
     pytest.param(
@@ -64,12 +67,6 @@ def started(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def finish(arguments: list[str]) -> None:
-    with started(arguments) as process:
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-
-
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()
@@ -90,30 +87,53 @@ def result(folder: Path) -> tuple[list[bytes], dict[str, float]]:
     return [(folder / name).read_bytes() for name in FILES], losses
 
 
+def killed(arguments: list[str], folder: Path, after: float) -> bool:
+    """Trains and kills the process so many seconds after it has begun; False if it was done."""
+    process = forked.started(*arguments, "--out", folder, "--overwrite", "--quiet")
+    while not (folder / "config.yaml").exists() and process.is_alive():
+        time.sleep(0.001)
+    time.sleep(after)
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def finished(*arguments: object) -> None:
+    process = forked.started(*arguments, "--quiet")
+    process.join(120)
+    assert process.exitcode == 0
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_run_killed_at_any_instant_resumes_to_the_same_bytes(
-    words: Path, tmp_path: Path, engine: str
+    words: Path, tmp_path: Path, engine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = settings(words, engine, STEPS[engine])
-    undisturbed = tmp_path / "undisturbed"
-    with started(command(*options, "--out", undisturbed, "--quiet")) as process:
-        wait_for(undisturbed / "config.yaml", process)
-        began = time.monotonic()
-        assert process.wait(timeout=120) == 0
-        lasted = time.monotonic() - began
+    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "run"
+    finished(*options, "--out", undisturbed)  # once before, so that all is loaded
+    began = time.monotonic()
+    finished(*options, "--out", undisturbed, "--overwrite")
+    lasted = time.monotonic() - began
     generator = random.Random(engine)
-    for trial in range(KILLS):
-        folder = tmp_path / f"killed-{trial}"
-        with started(command(*options, "--out", folder, "--quiet")) as process:
-            wait_for(folder / "config.yaml", process)
-            time.sleep(generator.uniform(0, lasted))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    kills, steps = 0, set()
+    while kills < KILLS:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not killed(options, folder, generator.uniform(0, lasted)):
+            continue
+        kills += 1
         if (folder / "checkpoint.safetensors").exists():
-            finish(command("--resume", folder, "--quiet"))
+            steps.add(run_folder.read(folder).step)
+            finished("--resume", folder)
         else:
-            finish(command(*options, "--out", folder, "--overwrite", "--quiet"))
-        assert result(folder) == result(undisturbed), f"trial {trial}"
+            finished(*options, "--out", folder, "--overwrite")
+        assert result(folder) == result(undisturbed), f"kill {kills}"
+        left = {path.name for path in folder.iterdir()} - {".lock", "summary.json", *FILES}
+        assert not left
+    assert len(steps) > 1 or KILLS < 4
+    with capsys.disabled():
+        if KILLS > 10:
+            print(f"\n{engine}: {kills} of {kills} kills, at {len(steps)} different checkpoints")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -122,7 +142,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     words: Path, tmp_path: Path, engine: str, number: signal.Signals, code: int
 ) -> None:
     folder = tmp_path / "run with a space"
-    options = settings(words, engine, 100 * STEPS[engine])
+    options = settings(words, engine, 400 * STEPS[engine])
     with started(command(*options, "--out", folder)) as process:
         wait_for_steps(folder, process)
         process.send_signal(number)
@@ -138,10 +158,8 @@ def test_a_signal_saves_and_says_how_to_go_on(
 def test_a_second_ctrl_c_leaves_at_once_with_a_whole_checkpoint(
     words: Path, tmp_path: Path
 ) -> None:
-    from makemore_bp.training import run_folder
-
     folder = tmp_path / "run"
-    options = settings(words, "torch", 100 * STEPS["torch"])
+    options = settings(words, "torch", 400 * STEPS["torch"])
     with started(command(*options, "--out", folder)) as process:
         wait_for_steps(folder, process)
         for _ in range(2):
@@ -158,7 +176,7 @@ def test_a_second_run_into_the_folder_is_refused_while_the_first_lives(
     words: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    options = settings(words, "torch", 100 * STEPS["torch"])
+    options = settings(words, "torch", 400 * STEPS["torch"])
     with started(command(*options, "--out", folder)) as first:
         wait_for_steps(folder, first)
         for again in (["--resume", folder], [*options, "--out", folder, "--overwrite"]):

@@ -73,6 +73,31 @@ def test_every_hard_case_passes_in_both_precisions_with_all_switches(cli: Any) -
     assert {case["case"] for case in answer["cases"]} == set(ALL)
 
 
+def test_a_configuration_with_dropout_is_checked_with_its_mask(cli: Any) -> None:
+    dropped, plain = (
+        found(cli("gradcheck", "--json", "--set", f"train.dropout={p}")) for p in (0.3, 0)
+    )
+    for part in ("tensors", "finite_differences"):
+        names = [entry["name"] for entry in dropped[part]]
+        assert [name for name in names if name != "hdrop"] == list(LECTURE_ORDER)
+        assert names.index("hdrop") + 1 == names.index("h")
+    assert dropped["passed"] and dropped["loss"] != plain["loss"]
+
+
+@needs_native
+def test_the_native_engine_is_checked_with_the_same_mask(cli: Any) -> None:
+    answer = found(cli("gradcheck", "--engine", "native", "--json", "--set", "train.dropout=0.3"))
+    assert answer["passed"]
+    assert {"h", "W2", "hpreact", "C"} <= {tensor["name"] for tensor in answer["tensors"]}
+
+
+def test_a_learners_file_is_not_checked_with_dropout(cli: Any, tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(MISTAKE)
+    result = cli("gradcheck", "--file", script, "--set", "train.dropout=0.3")
+    assert result.code == 2 and "--set train.dropout=0" in result.err
+
+
 def test_one_case_by_name_shows_its_row(cli: Any) -> None:
     result = cli("gradcheck", "--case", "ties")
     assert result.code == 0 and "ties" in result.out and "8 of 8 settings pass" in result.out

@@ -24,7 +24,7 @@ def test_the_page_has_every_gradient_in_the_order_of_the_backward_pass() -> None
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
     rules = [rule.__name__ for rule in Network.of().rules]
-    assert headings == [*rules, "dlogits", "dhprebn"]
+    assert headings == [*rules, "dlogits", "dhprebn", "dh", "dhdrop", "dW2"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,6 +49,13 @@ def test_where_there_are_two_ways_both_are_told() -> None:
     for name in ("dlogits", "dhprebn"):
         assert "one operation at a time" in derivations.explain(name)
         assert "the whole stage at once" in derivations.explain(name)
+
+
+def test_what_dropout_changes_is_told_besides() -> None:
+    assert "## dh, with dropout" in derivations.explain("dh")
+    assert "# hdrop = h * mask" in derivations.explain("h")
+    assert derivations.explain("hdrop").count("## ") == 1
+    assert derivations.solution("dh") == "dh = dlogits @ W2.T"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

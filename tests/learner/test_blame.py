@@ -36,6 +36,13 @@ def test_a_right_solution_is_right_throughout(solution: str) -> None:
     } <= RIGHT
 
 
+def test_a_sum_without_keepdim_is_judged_by_its_numbers() -> None:
+    line, plain = "dbnmeani = (-dbndiff).sum(0, keepdim=True)", "dbnmeani = (-dbndiff).sum(0)"
+    right = findings(OP_BY_OP.replace(line, plain))
+    assert {finding.status for finding in right.values()} <= RIGHT
+    assert blamed(OP_BY_OP.replace(line, plain.replace("-", ""))) == {"bnmeani": "sign"}
+
+
 def test_the_tanh_line_of_the_lecture_is_close_and_the_reason_is_given() -> None:
     found = findings(OP_BY_OP)
     assert found["hpreact"].status == "close"

@@ -42,6 +42,28 @@ def test_a_complete_solution_with_cmp_calls_passes(tmp_path: Path) -> None:
     assert second.startswith("C ")
 
 
+def test_a_gradient_without_its_leading_axis_of_1_is_right_as_in_the_lecture_and_said() -> None:
+    """The lecture writes dbnmeani = (-dbndiff).sum(0), which broadcasting makes right."""
+    result = run_here(OP_BY_OP.replace("(-dbndiff).sum(0, keepdim=True)", "(-dbndiff).sum(0)"))
+    assert result.gradients["dbnmeani"].shape == (1, 64)
+    assert any("dbnmeani has the shape (64,)" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("line", "shape"),
+    [
+        ("dbnbias = torch.ones(64)", (64,)),  # a parameter's update needs its very shape
+        ("dcounts_sum_inv = torch.ones(32)", (32,)),  # along the wrong axis
+        ("dbnmeani = torch.ones(65)", (65,)),
+        ("dbnmeani = torch.ones(())", ()),
+        ("dh = torch.ones(64)", (64,)),
+    ],
+)
+def test_any_other_shape_stays_as_it_is(line: str, shape: tuple[int, ...]) -> None:
+    (gradient,) = run_here(line + "\n").gradients.values()
+    assert gradient.shape == shape
+
+
 @pytest.mark.parametrize("source", [CROSS_ENTROPY, BATCHNORM, CROSS_ENTROPY + "loss_fast.item()"])
 def test_a_fused_solution_passes_alone(tmp_path: Path, source: str) -> None:
     found = check(tmp_path, source)

@@ -51,7 +51,7 @@ static void set_id(void *stream, int width, int64_t at, int64_t id)
     if (width == 4) ((int32_t *)stream)[at] = (int32_t)id;
 }
 
-static void train(run_steps *run, Sizes sizes, float scale)
+static void train(run_steps *run, Sizes sizes, Options options, float scale)
 {
     enum { STEPS = 4 };
     const int64_t examples = 50, length = examples + sizes.block_size, n = sizes.batch;
@@ -71,7 +71,7 @@ static void train(run_steps *run, Sizes sizes, float scale)
     float *lrs = exactly(STEPS, sizeof *lrs), *losses = exactly(STEPS, sizeof *losses);
     for (int s = 0; s < STEPS; s++) lrs[s] = 0.01f;
 
-    Network *net = network_create(sizes);
+    Network *net = network_create(sizes, options, UINT64_MAX - 1);
     check(net != NULL, "memory");
     Parameters parameters, gradients;
     Activations activations;
@@ -117,15 +117,17 @@ int main(void)
         {3, 2, 17, 33, 5},   {16, 4, 16, 16, 16},  {17, 1, 16, 48, 31},  {31, 5, 7, 13, 11},
         {300, 2, 3, 65, 10}, {50, 16, 40, 129, 3}, {64, 8, 8, 64, 130},  {97, 3, 33, 101, 67},
     };
+    const Options plain = {0}, all = {0.3, 7, 1e-3f};
     static const char *const names[INSTRUCTION_SETS] = {"baseline", "avx2", "avx512"};
-    check(network_create((Sizes){1, 1, 1, PTRDIFF_MAX / 64, PTRDIFF_MAX / 64}) == NULL,
+    check(network_create((Sizes){1, 1, 1, PTRDIFF_MAX / 64, PTRDIFF_MAX / 64}, plain, 0) == NULL,
           "a network larger than memory");
     for (int set = 0; set < INSTRUCTION_SETS; set++) {
         run_steps *run = steps_for(set);
         if (run == NULL) continue;
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            train(run, sizes[i], 0.3f);
-            train(run, sizes[i], 30.0f); /* saturated, and logits far apart */
+            train(run, sizes[i], plain, 0.3f);
+            train(run, sizes[i], plain, 30.0f); /* saturated, and logits far apart */
+            train(run, sizes[i], all, 0.3f);
         }
         printf("%s clean\n", names[set]);
     }

@@ -57,6 +57,25 @@ def test_parameters_of_a_wrong_dtype(
         with_parameter(case(), name, lambda t: t.to(dtype)).kernel()
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"dropout": 1.0}, "dropout must be 0 or more, and less than 1"),
+        ({"dropout": -0.1}, "dropout must be 0 or more"),
+        ({"dropout": float("nan")}, "dropout must be 0 or more"),
+        ({"weight_decay": -1e-9}, "weight_decay must be 0 or more"),
+        ({"weight_decay": 1e39}, "weight_decay must be 0 or more, and finite"),
+        ({"weight_decay": float("nan")}, "weight_decay must be 0 or more"),
+    ],
+)
+def test_options_out_of_range(
+    case: Callable[..., Any], options: dict[str, float], complaint: str
+) -> None:
+    some = case()
+    with pytest.raises(ValueError, match=complaint):
+        native.NativeKernel(some.parameters, some.stream, some.positions, 32, **options)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.float32, torch.bool])
 def test_a_stream_of_a_wrong_dtype(case: Callable[..., Any], dtype: torch.dtype) -> None:
     some = case()

@@ -98,12 +98,34 @@ def test_bytes_after_the_end_are_refused(saved: Path) -> None:
         checkpoint.load(saved)
 
 
+def test_a_header_of_any_length_is_read(tmp_path: Path) -> None:
+    """The file begins with the header's length, and one of these begins as a pickle does."""
+    first_bytes = set()
+    for length in range(0, 256, 8):
+        odd = config.load(None, [*SIZES, f"data.path=/{'a' * length}"])
+        path = tmp_path / str(length)
+        example(config=odd).save(path)
+        first_bytes.add(path.read_bytes()[0])
+        assert checkpoint.load(path).config == odd
+    assert 0x80 in first_bytes
+
+
 def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     for raw in (b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.", b"PK\x03\x04" + b"\0" * 100):
         path.write_bytes(raw)
         with pytest.raises(RequestError, match="pickle or an archive"):
             checkpoint.load(path)
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_a_header(tmp_path: Path) -> None:
+    first_bytes = set()
+    for length in range(0, 256, 4):
+        odd = config.load(None, [*SIZES, f"data.path=/{'x' * length}"])
+        example(config=odd).save(tmp_path / "checkpoint")
+        first_bytes.add((tmp_path / "checkpoint").read_bytes()[:1])
+        assert checkpoint.load(tmp_path / "checkpoint").config == odd
+    assert b"\x80" in first_bytes
 
 
 def test_another_programs_safetensors_file_is_refused(tmp_path: Path) -> None:
@@ -113,11 +135,13 @@ def test_another_programs_safetensors_file_is_refused(tmp_path: Path) -> None:
         checkpoint.load(path)
 
 
-def test_a_header_that_lies_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.safetensors"
-    about = json.dumps({"format": checkpoint.FORMAT, "version": 1, "checksum": "1" * 64})
-    lie = {"C": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}
-    header = json.dumps({"__metadata__": {"makemore_bp": about}, **lie}).encode()
+def test_a_header_that_lies_is_refused(saved: Path) -> None:
+    raw = saved.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    outer = json.loads(raw[8 : 8 + length])
+    outer["C"] = {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}
+    header = json.dumps(outer).encode()
+    path = saved
     for raw, message in (
         (struct.pack("<Q", len(header)) + header, "by its header it should be"),
         (struct.pack("<Q", 2**63) + b"{}", "claims to be"),

@@ -57,6 +57,10 @@ class NativeKernel:
                     context stream[positions[e] : positions[e] + block_size] and the id behind it.
                     Both are read in place and must not change
     batch_size      the examples of every minibatch, at least 2
+    dropout         probability that a hidden output is switched off, 0 to below 1; the masks are
+                    those of ``engines.masks`` for ``seed`` and the number of each step
+    weight_decay    W1 and W2 lose lr * weight_decay of themselves in every step
+    seed, step      whole numbers below 2**64; step is the number of the first step that will be run
 
     Raises TypeError or ValueError for tensors of another type, shape or range than these, and
     MemoryError where the network does not fit, and RuntimeError if the kernel was not built.
@@ -68,6 +72,10 @@ class NativeKernel:
         stream: Tensor,
         positions: Tensor,
         batch_size: int,
+        dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+        step: int = 0,
     ) -> None:
         if _missing is not None:
             raise RuntimeError(why_not())
@@ -78,6 +86,10 @@ class NativeKernel:
             _array(stream),
             _array(positions),
             batch_size,
+            dropout=dropout,
+            weight_decay=weight_decay,
+            seed=seed,
+            step=step,
         )
 
     @property
@@ -109,7 +121,8 @@ class NativeKernel:
         self._kernel.load([_array(parameters[name]) for name in NAMES])
 
     def gradients(self, indices: Tensor) -> dict[str, Tensor]:
-        """Every gradient of the minibatch ``indices`` (n) int64, by name; nothing is updated.
+        """Every gradient of the minibatch ``indices`` (n) int64, by name, with the mask of the next
+        step; nothing is updated, and that step is still the next one.
 
         Those of the parameters, and dlogits (n, V), dh, dhpreact, dhprebn (n, n_hidden) and
         dembcat (n, block_size * n_embd). ``loss`` is the loss itself, a scalar.

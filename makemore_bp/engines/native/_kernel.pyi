@@ -5,7 +5,15 @@ def instruction_sets() -> tuple[str, ...]: ...
 
 class Kernel:
     def __new__(
-        cls, parameters: Sequence[Any], stream: Any, positions: Any, batch_size: int
+        cls,
+        parameters: Sequence[Any],
+        stream: Any,
+        positions: Any,
+        batch_size: int,
+        dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+        step: int = 0,
     ) -> Kernel: ...
     def run(self, indices: Any, lrs: Any, losses: Any) -> None: ...
     def gradients(self, indices: Any, tensors: Sequence[Any]) -> float: ...

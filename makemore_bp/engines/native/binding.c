@@ -8,6 +8,7 @@
 
 #include "kernel.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,16 +265,38 @@ static void dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
+/* The options and the first step; what is out of range is refused. */
+static int options_of(Options *options, double dropout, double weight_decay)
+{
+    if (!(dropout >= 0 && dropout < 1)) {
+        PyErr_SetString(PyExc_ValueError, "dropout must be 0 or more, and less than 1");
+        return -1;
+    }
+    if (!(weight_decay >= 0 && weight_decay <= FLT_MAX)) {
+        PyErr_SetString(PyExc_ValueError, "weight_decay must be 0 or more, and finite");
+        return -1;
+    }
+    options->dropout = dropout;
+    options->weight_decay = (float)weight_decay;
+    return 0;
+}
+
 static PyObject *new_kernel(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"parameters", "stream", "positions", "batch_size", NULL};
+    static char *keywords[] = {"parameters",   "stream", "positions", "batch_size", "dropout",
+                               "weight_decay", "seed",   "step",      NULL};
     PyObject *parameters, *stream, *positions;
     Py_ssize_t batch_size;
+    double dropout = 0, weight_decay = 0;
+    unsigned long long seed = 0, step = 0;
     Sizes sizes;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOn:Kernel", keywords, &parameters, &stream,
-                                     &positions, &batch_size)
-        || sizes_of(&sizes, parameters) < 0)
+    Options options;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOn|ddKK:Kernel", keywords, &parameters,
+                                     &stream, &positions, &batch_size, &dropout, &weight_decay,
+                                     &seed, &step)
+        || sizes_of(&sizes, parameters) < 0 || options_of(&options, dropout, weight_decay) < 0)
         return NULL;
+    options.seed = seed;
     if (batch_size < 2) {
         PyErr_SetString(PyExc_ValueError,
                         "batch_size must be at least 2: batchnorm divides by batch_size - 1");
@@ -285,7 +308,7 @@ static PyObject *new_kernel(PyTypeObject *type, PyObject *args, PyObject *kwargs
     PyObject *object = allocate(type, 0); /* all zeros, which dealloc can take apart */
     if (object == NULL) return NULL;
     Kernel *self = (Kernel *)object;
-    if ((self->network = network_create(sizes)) == NULL) {
+    if ((self->network = network_create(sizes, options, step)) == NULL) {
         PyErr_NoMemory();
     } else if (choose_instruction_set(self) == 0 && load_parameters(self, parameters) == 0
                && take_examples(self, stream, positions) == 0) {
@@ -442,9 +465,11 @@ static PyMethodDef kernel_methods[] = {
 };
 
 PyDoc_STRVAR(kernel_doc,
-             "Kernel(parameters, stream, positions, batch_size)\n--\n\n"
+             "Kernel(parameters, stream, positions, batch_size, dropout=0.0, weight_decay=0.0,\n"
+             "       seed=0, step=0)\n--\n\n"
              "A network that trains itself. parameters: seven float32 arrays, which are copied.\n"
-             "stream (uint8, int16 or int32) and positions (int32 or int64) are read in place.\n\n"
+             "stream (uint8, int16 or int32) and positions (int32 or int64) are read in place.\n"
+             "dropout's masks are a function of seed and of each step's number, from step on.\n\n"
              "Raises TypeError or ValueError for what does not fit, MemoryError if too large.\n"
              "The environment variable MAKEMORE_BP_ISA (baseline, avx2, avx512) picks the\n"
              "instruction set; without it the widest that the machine has is taken.");

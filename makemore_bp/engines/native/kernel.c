@@ -10,7 +10,7 @@
  *     padding holds never reaches a real element: no product runs over a padded depth.
  *
  * How it stays the same to the bit: every sum is taken in an order that depends on the sizes and
- * the instruction set, and nothing but the parameters survives a step. Cutting a run into chunks
+ * the instruction set, and nothing but the parameters and the step's number survives a step. Cutting a run into chunks
  * changes nothing. Another instruction set rounds differently.
  *
  * This file compiles by itself for the baseline of the platform; kernel_avx2.c and kernel_avx512.c
@@ -586,22 +586,69 @@ static void tanh_backward(Network *net)
     }
 }
 
+/* ================================================================================== dropout.py
+ * The masks are those of engines/masks.py, bit by bit: a function of seed, step and place. */
+
+static uint64_t splitmix64(uint64_t x)
+{
+    x += 0x9E3779B97F4A7C15u;
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+    return x ^ x >> 31;
+}
+
+/* hdrop = h * mask, with the mask of this step. The padding of h is 0, and so is that of hdrop. */
+static void dropout_forward(Network *net)
+{
+    const extent n = net->sizes.batch, H = net->sizes.n_hidden;
+    const uint64_t key = splitmix64(splitmix64(net->options.seed) + net->step);
+    const bits k1 = (bits){0} + (uint32_t)(key >> 32);
+    const bits threshold = (bits){0} + (uint32_t)(net->options.dropout * 0x1p32);
+    const vector on = zero() + (float)(1.0 / (1.0 - net->options.dropout));
+    bits lanes;
+    uint32_t counted[LANES];
+    for (uint32_t l = 0; l < LANES; l++) counted[l] = l;
+    memcpy(&lanes, counted, sizeof lanes);
+
+    for (extent i = 0; i < n; i++) {
+        const uint32_t row = (uint32_t)key + (uint32_t)i * (uint32_t)H;
+        for (extent c = 0; c < H; c += LANES) {
+            const extent at = i * net->hidden_stride + c;
+            bits x = lanes + (row + (uint32_t)c);
+            x = ((x ^ x >> 16) * 0x7FEB352Du) ^ k1;
+            x = (x ^ x >> 15) * 0x846CA68Bu;
+            x = x ^ x >> 16;
+            const vector mask = select(ALL_BITS_IF(x >= threshold), on, zero());
+            store(net->mask + at, mask);
+            store(net->hdrop + at, load(net->h + at) * mask);
+        }
+    }
+}
+
+/* dh = dhdrop * mask, where dhdrop lies */
+static void dropout_backward(Network *net)
+{
+    const extent length = net->sizes.batch * net->hidden_stride;
+    for (extent at = 0; at < length; at += LANES)
+        store(net->d.h + at, load(net->d.h + at) * load(net->mask + at));
+}
+
 /* ===================================================================================== linear.py
  * The output layer. */
 
-/* logits = h @ W2 + b2. The padding of b2 is minus infinity, and so is that of the logits. */
+/* logits = hdrop @ W2 + b2, where hdrop is h unless there is dropout. The padding of b2 is minus infinity, and so is that of the logits. */
 static void linear_output_forward(Network *net)
 {
     product_plain((Product){
         .out = net->logits, .out_stride = net->logits_stride,
         .start = net->parameters.b2, .start_stride = 0,
-        .left = net->h, .left_stride = net->hidden_stride,
+        .left = net->hdrop, .left_stride = net->hidden_stride,
         .right = net->parameters.W2, .right_stride = net->logits_stride,
         .rows = net->sizes.batch, .depth = net->sizes.n_hidden, .columns = net->sizes.vocabulary,
     });
 }
 
-/* dh = dlogits @ W2.T    dW2 = h.T @ dlogits    db2 = dlogits.sum(0) */
+/* dhdrop = dlogits @ W2.T    dW2 = hdrop.T @ dlogits    db2 = dlogits.sum(0) */
 static void linear_output_backward(Network *net)
 {
     const extent n = net->sizes.batch, H = net->sizes.n_hidden, V = net->sizes.vocabulary;
@@ -615,7 +662,7 @@ static void linear_output_backward(Network *net)
     });
     product_transposed((Product){
         .out = net->gradients.W2, .out_stride = net->logits_stride,
-        .left = net->h, .left_stride = net->hidden_stride,
+        .left = net->hdrop, .left_stride = net->hidden_stride,
         .right = net->d.logits, .right_stride = net->logits_stride,
         .rows = H, .depth = n, .columns = V,
     });
@@ -660,17 +707,37 @@ static float cross_entropy_forward_and_backward(Network *net)
     return (float)(loss / (double)n);
 }
 
-/* ============================================================================ the plain update */
+/* ================================================================================== the update */
 
-/* Every parameter -= lr * its gradient. The padding's gradients are zero. */
+/* The parameter -= lr * its gradient. The padding's gradients are zero. */
+INLINE void descend(float *parameter, const float *gradient, extent length, float lr)
+{
+    for (extent at = 0; at < length; at += LANES)
+        store(parameter + at, load(parameter + at) - lr * load(gradient + at));
+}
+
+/* The parameter -= lr * (its gradient + decay * the parameter). */
+INLINE void descend_and_decay(float *parameter, const float *gradient, extent length, float lr,
+                              float decay)
+{
+    for (extent at = 0; at < length; at += LANES) {
+        const vector now = load(parameter + at);
+        store(parameter + at, now - lr * (load(gradient + at) + decay * now));
+    }
+}
+
 static void update(Network *net, float lr)
 {
+    const float decay = net->options.weight_decay;
     for (int t = 0; t < TENSORS; t++) {
         const extent length = net->parameter_layouts[t].rows * net->parameter_layouts[t].stride;
         float *parameter = net->parameters.each[t];
         const float *gradient = net->gradients.each[t];
-        for (extent at = 0; at < length; at += LANES)
-            store(parameter + at, load(parameter + at) - lr * load(gradient + at));
+        const int decays = parameter == net->parameters.W1 || parameter == net->parameters.W2;
+        if (decays && decay > 0)
+            descend_and_decay(parameter, gradient, length, lr, decay);
+        else
+            descend(parameter, gradient, length, lr);
     }
 }
 
@@ -681,10 +748,13 @@ static float forward_and_backward(Network *net)
     embedding_forward(net);
     linear_hidden_forward(net);
     batchnorm_forward(net);
+    const int dropout = net->options.dropout > 0;
     tanh_forward(net);
+    if (dropout) dropout_forward(net);
     linear_output_forward(net);
     const float loss = cross_entropy_forward_and_backward(net);
     linear_output_backward(net);
+    if (dropout) dropout_backward(net);
     tanh_backward(net);
     batchnorm_backward(net);
     linear_hidden_backward(net);
@@ -700,7 +770,9 @@ int64_t RUN_STEPS(Network *net, const Examples *examples, const int64_t *indices
         if (!take_batch(net, examples, batch)) return step;
         if (step + 1 < steps) fetch_early(net, examples, batch + net->sizes.batch);
         losses[step] = forward_and_backward(net);
-        if (lrs != NULL) update(net, lrs[step]);
+        if (lrs == NULL) continue;
+        update(net, lrs[step]);
+        net->step++;
     }
     return steps;
 }

@@ -81,15 +81,24 @@ typedef union {
     float *each[ACTIVATIONS];
 } Activations;
 
+/* What a run may ask for besides plain gradient descent. All zeros ask for nothing. */
+typedef struct {
+    double dropout;     /* probability that a hidden output is switched off, 0 to below 1 */
+    uint64_t seed;      /* of dropout's masks */
+    float weight_decay; /* W1 and W2 lose lr * weight_decay of themselves in every step */
+} Options;
+
 /* How a matrix lies in memory: row r starts at r * stride. */
 typedef struct {
     extent rows, columns, stride;
 } Layout;
 
-/* Everything a step touches, in one block of memory. Only `parameters` carries anything from one
- * step to the next. */
+/* Everything a step touches, in one block of memory. Only `parameters` and `step` carry anything
+ * from one step to the next. */
 typedef struct {
     Sizes sizes;
+    Options options;
+    uint64_t step;        /* the number of the next step, of which its mask is a function */
     extent C_stride;      /* E padded: of C and dC */
     extent embcat_stride; /* B*E padded: of embcat, dembcat and W1T */
     extent hidden_stride; /* H padded: of hprebn ... h, their gradients, W1, dW1 and W2T */
@@ -107,10 +116,12 @@ typedef struct {
     float *bnraw;
     float *hpreact;
     float *h;
+    float *mask;  /* dropout's, and what it leaves of h; without dropout there is neither, */
+    float *hdrop; /* and hdrop is h itself */
     float *logits;
 
     Layout activation_layouts[ACTIVATIONS];
-    Activations d; /* d.logits is dlogits, d.h is dh, and so on */
+    Activations d; /* d.logits is dlogits, d.h is dh (before dropout's backward, dhdrop) ... */
 
     float *W1T; /* W1 and W2 transposed, for the products of the backward pass */
     float *W2T;
@@ -119,8 +130,9 @@ typedef struct {
 
 enum { BASELINE, AVX2, AVX512, INSTRUCTION_SETS };
 
-/* NULL when there is not enough memory. The sizes are positive, the batch at least 2. */
-Network *network_create(Sizes sizes);
+/* NULL when there is not enough memory. The sizes are positive, the batch at least 2. `step` is the
+ * number of the first step that will be run. */
+Network *network_create(Sizes sizes, Options options, uint64_t step);
 void network_destroy(Network *network);
 
 /* Copy the parameters in and out, and the gradients out, as dense rows without padding. */

@@ -70,7 +70,11 @@ static void lay_out(Network *net, Block *block)
     net->bnvar_inv = floats(block, unit);
     net->bnraw = floats(block, hidden);
     net->hpreact = floats(block, hidden);
-    net->h = floats(block, hidden);
+    net->h = net->hdrop = floats(block, hidden);
+    if (net->options.dropout > 0) {
+        net->mask = floats(block, hidden);
+        net->hdrop = floats(block, hidden);
+    }
     net->logits = piece(block, n, net->logits_stride, sizeof(float));
     for (int a = 0; a < ACTIVATIONS; a++)
         net->d.each[a] = piece(block, n + 1, net->activation_layouts[a].stride, sizeof(float));
@@ -87,13 +91,15 @@ static extent padded(extent length)
     return stride % 128 == 0 ? stride + PAD : stride;
 }
 
-Network *network_create(Sizes sizes)
+Network *network_create(Sizes sizes, Options options, uint64_t step)
 {
     Network *net = calloc(1, sizeof *net);
     if (net == NULL) return NULL;
     const extent V = sizes.vocabulary, E = sizes.n_embd, H = sizes.n_hidden, n = sizes.batch;
     const extent BE = sizes.block_size * E;
     net->sizes = sizes;
+    net->options = options;
+    net->step = step;
     net->C_stride = padded(E);
     net->embcat_stride = padded(BE);
     net->hidden_stride = padded(H);

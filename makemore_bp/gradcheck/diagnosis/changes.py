@@ -213,8 +213,9 @@ def _reduction(inner: ast.expr, axis: int) -> Local:
                 text = "the sum has another shape: look at keepdim"
             yield _reduced("sum", inner, other, keep), "reduction", text
     for keep in (True, False):
-        text = f"the mean over axis {axis} is taken where the sum belongs"
-        yield _reduced("mean", inner, axis, keep), "reduction", text
+        length = "n" if axis == 0 else "its length"
+        text = f"the mean over axis {axis} is taken where the sum belongs; it divides by {length}"
+        yield _reduced("mean", inner, axis, keep), "factor", text
 
 
 def _reduced(name: str, inner: ast.expr, axis: int | None, keep: bool) -> ast.expr:

@@ -1,0 +1,231 @@
+"""What one would train this network with: ours, the lecture's loops, PyTorch's and JAX's.
+
+Every candidate trains the same network (float32, plain SGD, minibatches drawn anew) from the same
+parameters on random data; what is in the data changes nothing in the time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import torch
+import torch.nn.functional as F
+from measuring import Train
+from torch import Tensor, nn
+
+from makemore_bp.dataset import Examples
+from makemore_bp.engines import native
+from makemore_bp.engines.torch_engine import TorchEngine
+from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
+
+LR, EPS, EXAMPLES = 0.01, 1e-5, 180_000
+NATIVE, FUSED, MODULE = "makemore-bp, native", "makemore-bp, torch, fused", "nn.Module, fused SGD"
+LECTURE, COMPILED, JAX = "the lecture's manual loop", "nn.Module, torch.compile", "JAX, jit + scan"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network, a batch size, and data for them."""
+
+    n_hidden: int = 200
+    batch_size: int = 32
+
+    @property
+    def operations(self) -> int:
+        """The floating-point operations of a step's six matrix products."""
+        return 6 * self.batch_size * self.n_hidden * (3 * 10 + 27)
+
+    def data(self) -> Examples:
+        g = torch.Generator().manual_seed(1)
+        stream = torch.randint(0, 27, (EXAMPLES + 3,), generator=g, dtype=torch.uint8)
+        return Examples(stream, torch.arange(EXAMPLES, dtype=torch.int32), 3)
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        return self.data().batch(torch.arange(EXAMPLES))
+
+    def start(self) -> tuple[dict[str, Tensor], torch.Generator]:
+        g, g_batchnorm = generators(2147483647)
+        return initialise(Sizes(27, n_hidden=self.n_hidden), g, g_batchnorm), g
+
+    def indices(self, g: torch.Generator, steps: int) -> Tensor:
+        return torch.randint(0, EXAMPLES, (steps, self.batch_size), generator=g)
+
+
+def ours_native(task: Task) -> Train:
+    (parameters, g), examples = task.start(), task.data()
+    kernel = native.NativeKernel(parameters, examples.stream, examples.positions, task.batch_size)
+
+    def train(steps: int) -> float:
+        return float(kernel.advance(task.indices(g, steps), torch.full((steps,), LR))[-1])
+
+    return train
+
+
+def ours_torch(switch: str) -> Callable[[Task], Train]:
+    def make(task: Task) -> Train:
+        parameters, g = task.start()
+        engine = TorchEngine(Network.of(switch, switch), parameters, task.data())
+
+        def train(steps: int) -> float:
+            return float(engine.advance(task.indices(g, steps), [LR] * steps)[-1])
+
+        return train
+
+    return make
+
+
+def lecture(task: Task) -> Train:
+    """The last exercise's loop: gradients by hand, the two fused rules, dC by two loops."""
+    (p, g), (Xs, Ys) = task.start(), task.tensors()
+    n = task.batch_size
+
+    @torch.no_grad()
+    def train(steps: int) -> float:
+        for _ in range(steps):
+            ix = task.indices(g, 1)[0]
+            Xb, Yb = Xs[ix], Ys[ix]
+            emb = p["C"][Xb]
+            embcat = emb.view(n, -1)
+            hprebn = embcat @ p["W1"] + p["b1"]
+            mean, var = hprebn.mean(0, keepdim=True), hprebn.var(0, keepdim=True, unbiased=True)
+            inverse = (var + EPS) ** -0.5
+            raw = (hprebn - mean) * inverse
+            h = torch.tanh(p["bngain"] * raw + p["bnbias"])
+            logits = h @ p["W2"] + p["b2"]
+            loss = F.cross_entropy(logits, Yb)
+
+            dlogits = F.softmax(logits, 1)
+            dlogits[range(n), Yb] -= 1
+            dlogits /= n
+            gradients = {"W2": h.T @ dlogits, "b2": dlogits.sum(0)}
+            dhpreact = (1.0 - h**2) * (dlogits @ p["W2"].T)
+            gain, bias = (raw * dhpreact).sum(0, keepdim=True), dhpreact.sum(0, keepdim=True)
+            gradients |= {"bngain": gain, "bnbias": bias}
+            dhprebn = p["bngain"] * inverse / n * (n * dhpreact - bias - n / (n - 1) * raw * gain)
+            gradients |= {"W1": embcat.T @ dhprebn, "b1": dhprebn.sum(0)}
+            demb = (dhprebn @ p["W1"].T).view(emb.shape)
+            dC = torch.zeros_like(p["C"])
+            for k in range(Xb.shape[0]):
+                for j in range(Xb.shape[1]):
+                    dC[Xb[k, j]] += demb[k, j]
+            gradients["C"] = dC
+            for name, parameter in p.items():
+                parameter.data += -LR * gradients[name]
+        return float(loss)
+
+    return train
+
+
+def loss_of(p: dict[str, Tensor], Xb: Tensor, Yb: Tensor) -> Tensor:
+    hprebn = p["C"][Xb].view(Xb.shape[0], -1) @ p["W1"] + p["b1"]
+    var, mean = torch.var_mean(hprebn, 0, keepdim=True)
+    h = torch.tanh(p["bngain"] * (hprebn - mean) / torch.sqrt(var + EPS) + p["bnbias"])
+    return F.cross_entropy(h @ p["W2"] + p["b2"], Yb)
+
+
+def autograd(task: Task) -> Train:
+    """The loop of the lecture's earlier parts: loss.backward() and an update by hand."""
+    (parameters, g), (Xs, Ys) = task.start(), task.tensors()
+    for p in parameters.values():
+        p.requires_grad_()
+
+    def train(steps: int) -> float:
+        for _ in range(steps):
+            ix = task.indices(g, 1)[0]
+            loss = loss_of(parameters, Xs[ix], Ys[ix])
+            for p in parameters.values():
+                p.grad = None
+            loss.backward()
+            for p in parameters.values():
+                assert p.grad is not None
+                p.data += -LR * p.grad
+        return float(loss.detach())
+
+    return train
+
+
+class Module(nn.Module):
+    def __init__(self, parameters: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.p = nn.ParameterDict({k: nn.Parameter(v) for k, v in parameters.items()})
+
+    def forward(self, Xb: Tensor, Yb: Tensor) -> Tensor:
+        return loss_of(dict(self.p.items()), Xb, Yb)
+
+
+def module(task: Task, compiled: bool = False) -> Train:
+    (parameters, g), (Xs, Ys) = task.start(), task.tensors()
+    model: Callable[[Tensor, Tensor], Tensor] = Module(parameters)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR, fused=True)  # type: ignore[attr-defined]
+    if compiled:
+        model = torch.compile(model)
+
+    def train(steps: int) -> float:
+        for _ in range(steps):
+            ix = task.indices(g, 1)[0]
+            loss = model(Xs[ix], Ys[ix])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return float(loss.detach())
+
+    return train
+
+
+def jax_scan(task: Task) -> Train:
+    """One compiled loop over the steps of a chunk on one core; indices are drawn outside."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    import jax
+    import jax.numpy as jnp
+
+    drawn, g = task.start()
+    parameters = {name: jnp.asarray(p.numpy()) for name, p in drawn.items()}
+    Xs, Ys = (jnp.asarray(t.numpy()) for t in task.tensors())
+
+    def loss(p: dict[str, jax.Array], Xb: jax.Array, Yb: jax.Array) -> jax.Array:
+        hprebn = p["C"][Xb].reshape(Xb.shape[0], -1) @ p["W1"] + p["b1"]
+        mean = hprebn.mean(0, keepdims=True)
+        var = hprebn.var(0, keepdims=True, ddof=1)
+        h = jnp.tanh(p["bngain"] * (hprebn - mean) / jnp.sqrt(var + EPS) + p["bnbias"])
+        logprobs = jax.nn.log_softmax(h @ p["W2"] + p["b2"])
+        return -logprobs[jnp.arange(Yb.shape[0]), Yb].mean()
+
+    @jax.jit
+    def chunk(p: dict[str, jax.Array], ixs: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
+        def step(p: dict[str, jax.Array], ix: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
+            value, gradients = jax.value_and_grad(loss)(p, Xs[ix], Ys[ix])
+            return {name: p[name] - LR * gradients[name] for name in p}, value
+
+        return jax.lax.scan(step, p, ixs)
+
+    def train(steps: int) -> float:
+        nonlocal parameters
+        parameters, losses = chunk(parameters, jnp.asarray(task.indices(g, steps).numpy()))
+        return float(losses[-1])
+
+    return train
+
+
+def candidates(with_compile: bool) -> tuple[dict[str, Callable[[Task], Train]], dict[str, str]]:
+    """The candidates by name, ours first, and those that are absent with the reason."""
+    found: dict[str, Callable[[Task], Train]] = {NATIVE: ours_native}
+    found[FUSED] = ours_torch("fused")
+    found["makemore-bp, torch, op-by-op"] = ours_torch("op-by-op")
+    found[LECTURE] = lecture
+    found["the lecture's loop, autograd"] = autograd
+    found[MODULE] = module
+    found[COMPILED] = lambda task: module(task, compiled=True)
+    found[JAX] = jax_scan
+    absent = {}
+    if reason := native.why_not():
+        absent[NATIVE] = reason
+    if not with_compile:
+        absent[COMPILED] = "it takes a minute to compile; add --compile"
+    if not find_spec("jax"):
+        absent[JAX] = "JAX is not installed; pip install '.[bench]'"
+    return {name: make for name, make in found.items() if name not in absent}, absent

@@ -1,0 +1,58 @@
+"""The standard streams, which may be closed, full or broken, and what may then not go wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TextIO
+
+
+def prepare() -> None:
+    """Makes both streams usable.
+
+    One that is closed (``>&-``) becomes the null device, so that no file of ours is opened under
+    its number. A stream that cannot show a character shows its escape.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (it stays open to the end)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def tell(message: str) -> None:
+    """Prints a message on standard error; if nobody can read it, the exit code has to do."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def finish() -> OSError | None:
+    """Writes out what is buffered and returns why that failed, if it did.
+
+    What cannot be written is thrown away: Python would try again at exit and print a traceback.
+    """
+    failed: OSError | None = None
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            failed = failed or (error if stream is sys.stdout else None)
+            _discard(stream)
+    return failed
+
+
+def _discard(stream: TextIO) -> None:
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError):  # the stream has no file, as in a test
+        pass

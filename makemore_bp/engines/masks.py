@@ -1,0 +1,65 @@
+"""Dropout's masks, as a function of seed, step and place.
+
+Nothing is drawn from a generator: whether a hidden unit is on is computed from the run's seed, the
+number of the step and the unit's place in the batch. So there is no state to save, a resumed run
+sees the masks that it would have seen, and the native engine, which computes the same function,
+sees them too.
+
+    key = splitmix64(splitmix64(seed) + step)           64 bits a step, k0 the low half, k1 the high
+    x = k0 + row * n_hidden + column                    from here on modulo 2**32
+    x = (x ^ x >> 16) * M1 ^ k1
+    x = (x ^ x >> 15) * M2
+    x = x ^ x >> 16
+    on  where  x >= p * 2**32
+
+Sources: splitmix64 is the generator of Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+Generators" (2014); the two multipliers and three shifts are Wellons's "lowbias32" (2018), found by
+a search for the least bias, with the step's second key put in between.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+M1, M2 = 0x7FEB352D, 0x846CA68B
+LOW = 2**32 - 1
+_ALL = 2**64 - 1
+
+
+def splitmix64(x: int) -> int:
+    """A 64-bit number of which every bit depends on every bit of ``x``."""
+    x = (x + 0x9E3779B97F4A7C15) & _ALL
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _ALL
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & _ALL
+    return x ^ x >> 31
+
+
+class Masks:
+    """The masks (n, n_hidden) of a run: 0 with probability p, else 1 / (1 - p).
+
+    p: from 0 to below 1; seed: the run's; dtype and device: the masks' own.
+    """
+
+    def __init__(
+        self,
+        p: float,
+        seed: int,
+        shape: tuple[int, int],
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+    ) -> None:
+        self._seed = splitmix64(seed)
+        self._places = torch.arange(shape[0] * shape[1], device=device).view(shape)
+        self._threshold = int(p * 2**32)
+        self._on = torch.tensor(1 / (1 - p), dtype=dtype, device=device)
+        self._off = torch.zeros_like(self._on)
+
+    def at(self, step: int) -> Tensor:
+        """The mask of one step."""
+        key = splitmix64((self._seed + step) & _ALL)
+        # int64 wraps around modulo 2**64, which leaves the low 32 bits of a product as they are.
+        x = (self._places + (key & LOW)) & LOW
+        x = ((x ^ x >> 16) * M1 & LOW) ^ (key >> 32)
+        x = (x ^ x >> 15) * M2 & LOW
+        return torch.where((x ^ x >> 16) >= self._threshold, self._on, self._off)

@@ -1,0 +1,15 @@
+"""Experiments: many runs described by one file, trained side by side, compared in one table.
+
+schema.py       what an experiment's file may say
+expansion.py    the file's grid, variants and seeds as runs, each with its configuration
+folder.py       the experiment on disk: the plan, what has become of each run, what a change redoes
+worker.py       a process that trains the runs it is given, one after another
+pool.py         the worker processes as their parent sees them
+runner.py       plan, check, estimate, train
+results.py      what a folder's runs have reached, ranked
+formats.py      the same as JSON, CSV and Markdown
+plot.py         the same as a picture
+
+A run of an experiment is an ordinary run in a folder of its own. The parent process needs no
+PyTorch: whatever computes, the checks before the start included, does so in a worker.
+"""

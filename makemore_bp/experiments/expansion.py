@@ -1,0 +1,207 @@
+"""An experiment's grid, variants and seeds as runs, each with a name and a configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from makemore_bp import config as configs
+from makemore_bp.config import Config, Setting
+from makemore_bp.errors import RequestError
+from makemore_bp.experiments.schema import SEED, Experiment
+from makemore_bp.text import visible
+
+MAX_RUNS = 10_000
+MAX_NAME = 80  # characters of a run's name, which is also its folder's
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an experiment.
+
+    name        readable and unique in the experiment
+    varied      what distinguishes it, in the file's order: ``variant``, then the grid's keys; the
+                seed is not among them
+    seed        the value of train.seed if the experiment varies it
+    settings    every key that it sets on the base
+    command     the arguments of ``makemore-bp`` that train it
+    """
+
+    name: str
+    varied: dict[str, Any]
+    seed: int | None
+    settings: dict[str, Any]
+    config: Config
+    command: list[str]
+
+
+def expand(experiment: Experiment) -> list[Run]:
+    """Every run, variants first, then the grid in its order, then the seeds.
+
+    Raises RequestError, naming the place in the file, if one of the configurations is not valid.
+    """
+    content = experiment.content
+    axes = [content.variants or [None], *content.grid.values(), content.seeds or [None]]
+    count = 1
+    for axis in axes:
+        count *= len(axis)
+    if count > MAX_RUNS:
+        raise RequestError(
+            f"{visible(str(experiment.path))} asks for {count:,} runs; an experiment has at most "
+            f"{MAX_RUNS:,}. Take values away, or make several experiments of it."
+        )
+    labels = _short(content.grid)
+    runs: list[Run] = []
+    taken: set[str] = set()
+    for variant, *values, seed in itertools.product(*axes):
+        chosen = dict(zip(content.grid, values, strict=True))
+        name = _free(_name(variant, {labels[key]: chosen[key] for key in chosen}, seed), taken)
+        runs.append(_run(experiment, name, variant, chosen, seed))
+    return runs
+
+
+def _run(
+    experiment: Experiment, name: str, variant: str | None, chosen: dict[str, Any], seed: Any
+) -> Run:
+    settings = [Setting(key, value, experiment.place("grid", key)) for key, value in chosen.items()]
+    if variant is not None:
+        for key, value in experiment.content.variants[variant].items():
+            settings.append(Setting(key, value, experiment.place("variants", variant, key)))
+    if seed is not None:
+        settings.append(Setting(SEED, seed, experiment.place("seeds")))
+    settings = [_absolute(setting, experiment.path.parent) for setting in settings]
+    source = _base(experiment)
+    config = _config(experiment, name, source, settings)
+    varied = ({} if variant is None else {"variant": variant}) | chosen
+    values = {setting.key: setting.value for setting in settings}
+    shown_seed = config.train.seed if SEED in values else None
+    varied.pop(SEED, None)
+    return Run(name, varied, shown_seed, values, config, _command(source, values))
+
+
+def _absolute(setting: Setting, folder: Path) -> Setting:
+    """A data path in the file is relative to the file."""
+    if setting.key == "data.path" and isinstance(setting.value, str):
+        return setting._replace(value=configs.absolute(setting.value, folder))
+    return setting
+
+
+def _base(experiment: Experiment) -> str | dict[str, Any]:
+    """The base as ``train`` understands it: a path, a bundled name, or nested mappings."""
+    base = experiment.content.base
+    if isinstance(base, dict):
+        return base
+    beside = experiment.path.parent / base
+    try:
+        return str(beside.absolute()) if beside.is_file() else base
+    except (OSError, ValueError):
+        return base
+
+
+def _config(
+    experiment: Experiment, name: str, source: str | dict[str, Any], settings: list[Setting]
+) -> Config:
+    shown = visible(str(experiment.path))
+    try:
+        if isinstance(source, str):
+            return configs.load(source, settings=settings)
+        lines = {
+            key.removeprefix("base."): line
+            for key, line in experiment.lines.items()
+            if key.startswith("base.")
+        }
+        return configs.build(
+            source, settings=settings, where=shown, lines=lines, folder=experiment.path.parent
+        )
+    except RequestError as error:
+        if str(error).startswith(f"{shown}: "):  # of no line: the keys together are not valid
+            raise RequestError(f"{shown}: run {name}: {str(error)[len(shown) + 2 :]}") from None
+        if str(error).startswith(shown):
+            raise
+        raise RequestError(f"{experiment.place('base')}: {error}") from None
+
+
+def _command(source: str | dict[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    if isinstance(source, str):
+        return ["train", source, *_set(settings)]
+    return ["train", *_set({**_flat(source), **settings})]
+
+
+def _set(settings: Mapping[str, Any]) -> list[str]:
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={flow(value)}")]
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys; a mapping that is a value, such as a schedule, stays one."""
+    known = configs.all_keys()
+    result: dict[str, Any] = {}
+    for key, value in nested.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, Mapping) and dotted not in known:
+            result |= _flat(value, f"{dotted}.")
+        else:
+            result[dotted] = value
+    return result
+
+
+def flow(value: Any) -> str:
+    """A value as YAML on one line, as --set reads it."""
+    if isinstance(value, float):
+        return repr(value) if value == value and abs(value) != float("inf") else str(value)
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
+
+
+def shell(command: Iterable[str]) -> str:
+    """A command line that a shell reads as these arguments of ``makemore-bp``."""
+    return shlex.join(["makemore-bp", *command])
+
+
+def _short(keys: Iterable[str]) -> dict[str, str]:
+    """Each dotted key without its section, where that stays unique."""
+    all_keys = list(keys)
+    last = [key.rpartition(".")[2] for key in all_keys]
+    return {
+        key: short if last.count(short) == 1 and short != "seed" else key
+        for key, short in zip(all_keys, last, strict=True)
+    }
+
+
+def _name(variant: str | None, values: Mapping[str, Any], seed: int | None) -> str:
+    parts = [] if variant is None else [slug(variant)]
+    parts += [f"{key}={_plain(value)}" for key, value in values.items()]
+    parts += [] if seed is None else [f"seed={seed}"]
+    text = "_".join(parts)
+    if len(text.encode()) > MAX_NAME:
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+        text = text.encode()[: MAX_NAME - 9].decode(errors="ignore") + "-" + digest
+    return text or "run"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return slug(Path(value).stem)
+    return slug(flow(value)) if isinstance(value, list | dict) else flow(value)
+
+
+def slug(text: str) -> str:
+    """The text without what a shell or a file system would trip over."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "x"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """NAME, NAME-2, ...; folders that differ only by upper and lower case are one on some disks."""
+    candidate, number = name, 1
+    while candidate.lower() in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    taken.add(candidate.lower())
+    return candidate

@@ -1,0 +1,172 @@
+"""Worker processes as their parent sees them.
+
+A worker takes several runs one after another, because importing PyTorch takes longer than many a
+run. Each leads a session of its own, so a Ctrl-C at the terminal reaches the parent alone, and
+each notices when its standard input closes, so no worker outlives a parent that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import makemore_bp
+from makemore_bp.text import visible
+from makemore_bp.training.signals import Interrupted, Stop
+
+POLL_SECONDS = 0.1  # how long a request to stop may go unnoticed
+SAVING_SECONDS = 60.0  # how long workers may take to save when they are told to stop
+UNFINISHED = ("started", "progress", "evaluated")  # events after which more comes
+
+Task = dict[str, Any]
+Message = dict[str, Any]
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Worker:
+    """One process, and the task that it is at."""
+
+    def __init__(self, threads: int, events: queue.Queue[tuple[Worker, Message | None]]) -> None:
+        self.task: Task | None = None
+        self._events = events
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as self
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "makemore_bp.experiments.worker", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(threads),
+            start_new_session=True,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def give(self, task: Task) -> None:
+        """Hands it a task. If it is dead already, that is told as of any other task."""
+        self.task = task
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(json.dumps(task).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with contextlib.suppress(ValueError):  # a line that was cut off by its death
+                self._events.put((self, json.loads(line)))
+        self._process.wait()
+        self._events.put((self, None))
+
+    def close(self) -> None:
+        """Lets it save and end."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def wait(self, seconds: float) -> None:
+        """Waits for its end, and kills it after ``seconds``."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def obituary(self) -> str:
+        """How it died, in a sentence."""
+        code = self._process.returncode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            hint = " (often for want of memory)" if name == "SIGKILL" else ""
+            return f"Its process was ended by {name}{hint}."
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        last = f": {visible(lines[-1])}" if lines else ""
+        return f"Its process ended with code {code}{last}."
+
+
+class Pool:
+    """At most ``size`` workers with ``threads`` threads each, for as long as it is entered."""
+
+    def __init__(self, size: int, threads: int, stop: Stop) -> None:
+        self._size = size
+        self._threads = threads
+        self._stop = stop
+        self._events: queue.Queue[tuple[Worker, Message | None]] = queue.Queue()
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> Pool:
+        """Starts the workers, so that all import PyTorch while the first tasks are made."""
+        self._workers = [Worker(self._threads, self._events) for _ in range(self._size)]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends the workers; they save first, unless the person is too impatient for that."""
+        for worker in self._workers:
+            worker.close()
+        for worker in self._workers:
+            worker.wait(0 if kind is KeyboardInterrupt else SAVING_SECONDS)
+
+    def work(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Message]]:
+        """Has the tasks done in their order and yields every message about them.
+
+        A worker that dies fails its task; the others go on. Raises Interrupted when asked to stop.
+        """
+        pending = deque(tasks)
+        while pending or any(worker.task for worker in self._workers):
+            self._distribute(pending)
+            if self._stop.signal is not None:
+                raise Interrupted(self._stop.signal)
+            try:
+                worker, message = self._events.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            task = worker.task
+            if message is None:
+                self._workers.remove(worker)
+                message = {"event": "failed", "reason": worker.obituary()}
+            if task is None:
+                continue
+            if message["event"] not in UNFINISHED:
+                worker.task = None
+            yield task, message
+
+    def _distribute(self, pending: deque[Task]) -> None:
+        for worker in self._workers:
+            if worker.task is None and pending:
+                worker.give(pending.popleft())
+        while pending and len(self._workers) < self._size:
+            self._workers.append(Worker(self._threads, self._events))
+            self._workers[-1].give(pending.popleft())
+
+
+def _environment(threads: int) -> dict[str, str]:
+    environment = dict(os.environ)
+    package = str(Path(makemore_bp.__file__).resolve().parent.parent)
+    paths = [package, *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment["PYTHONSAFEPATH"] = "1"
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment[name] = str(threads)
+    return environment

@@ -1,0 +1,172 @@
+"""How a picture looks, and how it becomes SVG for the page and PNG beside it.
+
+Pictures are drawn once, in the light palette. In the SVG each of its colours is replaced by a CSS
+variable, so that the page decides between light and dark, and text takes the page's font. Nothing
+of a user's matplotlib settings has a say, and equal runs give equal files.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+# Blue, vermilion, green and purple of Okabe and Ito, darkened or lightened until each stands out
+# from its background; told apart with any colour vision. Name: light, dark.
+PALETTE = {
+    "ink": ("#1d1f24", "#e7e9ee"),
+    "muted": ("#686d76", "#a0a6b1"),
+    "grid": ("#dfe2e7", "#343943"),
+    "blue": ("#0069a8", "#62b7f0"),
+    "vermilion": ("#c04a00", "#ff9457"),
+    "green": ("#00765a", "#3fcf9f"),
+    "purple": ("#8d4a9c", "#d6a3e6"),
+}
+INK, MUTED, GRID, BLUE, VERMILION, GREEN, PURPLE = (light for light, _ in PALETTE.values())
+
+SIZE = (5.2, 3.3)  # inches; small, so that text stays readable at the width of a phone
+PNG_DPI = 200
+_STYLE: dict[RcKeyType, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.formatter.use_mathtext": False,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.figsize": SIZE,
+    "font.size": 10,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "image.composite_image": False,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "makemore-bp",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 9,
+}
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_COLOURS = {light: f"var(--{name})" for name, (light, _) in PALETTE.items()}
+_FONTS = re.compile(r"font-family:[^;]*;?")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to be drawn.
+
+    name: its file's, without suffix. alt: what is to be seen, for those who cannot see it. reading:
+    how it is read. draw: puts it on axes.
+    """
+
+    name: str
+    title: str
+    alt: str
+    reading: str
+    draw: Callable[[Axes], None]
+    size: tuple[float, float] = SIZE
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A picture as an SVG element for a page, and as a PNG file."""
+
+    picture: Picture
+    svg: str
+    png: bytes
+
+
+def render(picture: Picture) -> Rendered:
+    """Draws a picture in both forms. The PNG carries its title, for it may stand alone."""
+    with _our_style():
+        figure = Figure(figsize=picture.size, layout="constrained")
+        picture.draw(figure.subplots())
+        svg, png = io.StringIO(), io.BytesIO()
+        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
+        figure.suptitle(picture.title, fontsize=11)
+        figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    return Rendered(picture, _for_a_page(svg.getvalue(), picture), png.getvalue())
+
+
+def fading(*colours: str) -> ListedColormap:
+    """A colour map for images on any background: transparent at zero, opaque at the ends.
+
+    One colour: from zero up. Two: below and above zero.
+    """
+    steps = 128
+    ramps = [[(*to_rgb(c), k / (steps - 1)) for k in range(steps)] for c in colours]
+    below = ramps[0][::-1] if len(ramps) == 2 else []
+    return ListedColormap([*below, *ramps[-1]])
+
+
+@contextmanager
+def _our_style() -> Iterator[None]:
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A script that no installed font knows: boxes in the PNG, but the page has the characters.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def _for_a_page(svg: str, picture: Picture) -> str:
+    """matplotlib's file as an element that stands in a page beside others."""
+    for prefix, space in (("", _SVG), ("xlink", _XLINK)):
+        ET.register_namespace(prefix, space)
+    root = ET.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
+                parent.remove(child)
+    for element in root.iter():
+        element.attrib = {k: v for k, v in _themed(element.attrib, picture.name) if v}
+    title = ET.Element(f"{{{_SVG}}}title")
+    title.text = picture.title
+    description = ET.Element(f"{{{_SVG}}}desc")
+    description.text = picture.alt
+    root[:0] = [title, description]
+    root.set("role", "img")
+    root.set("aria-label", f"{picture.title}. {picture.alt}")
+    del root.attrib["width"], root.attrib["height"]
+    return ET.tostring(root, encoding="unicode")
+
+
+def _themed(attributes: dict[str, str], name: str) -> Iterator[tuple[str, str]]:
+    """Attributes with the page's colours and font, and with names that no other picture has."""
+    for key, value in attributes.items():
+        if key == "id":
+            # Only what is referred to needs a name; those end in matplotlib's hash.
+            yield key, f"{name}-{value}" if re.fullmatch(r"[a-z]+[0-9a-f]{10}", value) else ""
+        elif key == f"{{{_XLINK}}}href" and value.startswith("#"):
+            yield key, f"#{name}-{value[1:]}"
+        elif key == "clip-path":
+            yield key, value.replace("url(#", f"url(#{name}-")
+        elif key == "style":
+            themed = _FONTS.sub("", value)
+            for light, variable in _COLOURS.items():
+                themed = themed.replace(light, variable)
+            yield key, themed
+        else:
+            yield key, value

@@ -1,0 +1,120 @@
+"""What a run's latest state does: its losses, one minibatch in every detail, fresh words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from makemore_bp import config as configs
+from makemore_bp import dataset
+from makemore_bp.dataset import Dataset, Vocabulary
+from makemore_bp.dataset import words as word_files
+from makemore_bp.dataset.vocabulary import BOUNDARY_SHOWN
+from makemore_bp.gradcheck.check import Check, check
+from makemore_bp.network.passes import Network
+from makemore_bp.network.stage import Record
+from makemore_bp.report import history as histories
+from makemore_bp.report.history import History
+from makemore_bp.sampling import Sampler, Settings
+from makemore_bp.text import visible
+from makemore_bp.training import run_evaluation, run_folder
+from makemore_bp.training.checkpoint import Checkpoint
+from makemore_bp.training.loop import State
+from makemore_bp.training.run_evaluation import Losses
+from makemore_bp.training.start import refuse_other_data
+
+SATURATED = 0.97  # the lecture's bound: beyond it the slope of tanh is below 0.06
+MOST_ROWS = 256  # of a minibatch that are looked at
+CHECKED_ROWS = 64
+DRAWN, SHOWN = 1000, 40  # words
+LONGEST = 60  # characters of one; a network that has learned little would not come to an end
+
+
+@dataclass(frozen=True)
+class Names:
+    """Fresh words: the first of them with whether each is new, and how many of all are."""
+
+    shown: list[tuple[str, bool]]
+    drawn: int
+    new: int
+
+
+@dataclass(frozen=True)
+class Observations:
+    """A run as it stands.
+
+    now, start: the record of one minibatch under the latest parameters and under those the run
+    began with. gradients: those of ``now``. check: gradcheck on the latest parameters.
+    """
+
+    folder: Path
+    saved: Checkpoint
+    losses: Losses
+    history: History
+    now: Record
+    start: Record
+    gradients: dict[str, Tensor]
+    check: Check
+    names: Names
+    train_examples: int
+
+
+def observe(folder: Path) -> Observations:
+    """Looks at the run in ``folder``.
+
+    The minibatch is the one that the run would train on next, or the first ``MOST_ROWS`` of it.
+    Raises RequestError if the folder holds no run or its data file is missing or has changed.
+    """
+    saved = run_folder.read(folder)
+    data = dataset.load(saved.config.data, saved.config.model.block_size)
+    refuse_other_data(saved, data)
+    Xb, Yb = _next_minibatch(saved, data)
+    switches = (saved.config.backward.cross_entropy, saved.config.backward.batchnorm)
+    network = Network.of(*switches)
+    fresh = State.fresh(saved.config, len(data.vocabulary))
+    with torch.no_grad():
+        now = network.forward(saved.parameters, Xb, Yb)
+        start = network.forward(fresh.parameters, Xb, Yb)
+        gradients = network.backward(now)
+    losses, history = run_evaluation.losses(saved, data), histories.read(folder)
+    history.end_with(saved.step, losses["train_loss"], losses["val_loss"])
+    return Observations(
+        folder=folder,
+        saved=saved,
+        losses=losses,
+        history=history,
+        now=now,
+        start=start,
+        gradients=gradients,
+        check=check(saved.parameters, Xb[:CHECKED_ROWS], Yb[:CHECKED_ROWS], *switches),
+        names=_names(saved),
+        train_examples=len(data.train),
+    )
+
+
+def saturated(h: Tensor) -> Tensor:
+    """Where a unit's output is so near -1 or 1 that hardly any gradient passes; h's shape."""
+    return h.abs() > SATURATED
+
+
+def shown_characters(vocabulary: Vocabulary) -> list[str]:
+    """Every id as a label: the boundary as a full stop, what cannot be seen as its escape."""
+    return [BOUNDARY_SHOWN, *(visible(c) if c != " " else "␣" for c in vocabulary.characters)]
+
+
+def _next_minibatch(saved: Checkpoint, data: Dataset) -> tuple[Tensor, Tensor]:
+    shape = (saved.config.train.batch_size,)
+    indices = torch.randint(0, len(data.train), shape, generator=State.saved(saved).g)
+    return data.train.batch(indices[:MOST_ROWS])
+
+
+def _names(saved: Checkpoint) -> Names:
+    path = configs.data_path(saved.config.data.path)
+    known = frozenset(word_files.read_all(path).words)
+    drawn = list(islice(Sampler(saved, Settings(max_length=LONGEST)).words(), DRAWN))
+    judged = [(word, word not in known) for word in drawn]
+    return Names(judged[:SHOWN], DRAWN, sum(new for _, new in judged))

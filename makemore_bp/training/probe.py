@@ -1,0 +1,56 @@
+"""How long a configuration's steps and evaluations take, measured on a few of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from makemore_bp.config import Config
+from makemore_bp.dataset import Dataset
+from makemore_bp.engines.choice import Choice, make
+from makemore_bp.training import evaluation, start
+from makemore_bp.training.evaluation import Weighted
+from makemore_bp.training.loop import State
+
+SECONDS = 0.1  # how long the steps are measured
+
+
+def probe(config: Config) -> dict[str, Any]:
+    """Prepares a run as its start would, and measures it. Nothing is written.
+
+    Returns ``step_seconds``, ``evaluation_seconds``, ``engine`` and ``data_sha256``. Raises
+    RequestError for what a start would refuse.
+    """
+    data, choice = start.prepare(config)
+    step_seconds, state = _steps(config, data, choice)
+    began = time.perf_counter()
+    V = len(data.vocabulary)
+    splits = {name: Weighted(data[name], V, config.device) for name in ("train", "val")}
+    parameters = {name: p.to(config.device) for name, p in state.parameters.items()}
+    statistics = evaluation.calibrate(parameters, splits["train"])
+    for split in splits.values():
+        evaluation.loss(parameters, statistics, split)
+    return {
+        "step_seconds": step_seconds,
+        "evaluation_seconds": time.perf_counter() - began,
+        "engine": choice.engine,
+        "data_sha256": data.sha256,
+    }
+
+
+def _steps(config: Config, data: Dataset, choice: Choice) -> tuple[float, State]:
+    """Seconds a step, from chunks that double until they fill the time."""
+    state = State.fresh(config, len(data.vocabulary))
+    engine = make(choice, config, state.parameters, data.train)
+    steps, seconds = 1, 0.0
+    while True:
+        shape = (steps, config.train.batch_size)
+        indices = torch.randint(0, len(data.train), shape, generator=state.g)
+        began = time.perf_counter()
+        engine.advance(indices, config.train.rates(range(steps)))
+        seconds = time.perf_counter() - began
+        if seconds > SECONDS / 2:
+            return seconds / steps, state
+        steps *= 2

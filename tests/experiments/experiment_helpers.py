@@ -1,0 +1,85 @@
+"""Small experiments, and their processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+LONG = 200_000  # steps that last long enough to be interrupted, a few thousand a second at most
+
+
+def small_base(words: Path, **train: Any) -> dict[str, Any]:
+    """A run that takes a fraction of a second."""
+    settings = {"steps": 30, "batch_size": 8, "log_every": 5, "eval_every": 10}
+    return {
+        "data": {"path": str(words)},
+        "model": {"n_hidden": 8, "n_embd": 3},
+        "train": {**settings, "checkpoint_every": 10, **train},
+    }
+
+
+def slow_base(words: Path, steps: int) -> dict[str, Any]:
+    """A run of the slower engine, with many checkpoints on its way."""
+    every = 250
+    base = small_base(words, steps=steps, log_every=every, eval_every=every, checkpoint_every=every)
+    return {**base, "engine": "torch"}
+
+
+def write(path: Path, **content: Any) -> Path:
+    """An experiment's file."""
+    path.write_text(yaml.safe_dump({"name": "trial", **content}, sort_keys=False))
+    return path
+
+
+@contextmanager
+def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, which is killed in the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "makemore_bp", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
+    """Waits until the condition holds, for as long as the process lives."""
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The process numbers of an experiment's workers, by /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == process.pid and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process still runs; a dead one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

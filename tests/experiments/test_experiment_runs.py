@@ -1,0 +1,241 @@
+"""Experiments from their file to their table: failures, changes, processes that die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.experiments.experiment_helpers import (
+    LONG,
+    alive,
+    slow_base,
+    small_base,
+    started,
+    wait_for,
+    workers_of,
+    write,
+)
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
+
+
+def experiment(*arguments: object) -> list[object]:
+    return ["experiment", *arguments]
+
+
+def finish(*arguments: object) -> tuple[int, str, str]:
+    with started(*experiment(*arguments)) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_a_run_that_diverges_is_recorded_and_the_others_go_on(words: Path, tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "trial.yaml", base=small_base(words), grid={"train.lr": [1e38, 0.1, 0.2]}
+    )
+    folder = tmp_path / "out"
+    code, out, err = finish("run", file, "--out", folder, "--json", "--jobs", "1")
+    assert code == 1, err
+    found = json.loads(out)
+    assert [run["status"] for run in found["runs"]] == ["diverged", "finished", "finished"]
+    assert found["runs"][0]["reason"].startswith("diverged at step")
+    assert "3 runs, 3 to train" in err and "The run has diverged" in err
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.name != ".lock"}
+    code, out, err = finish("run", file, "--out", folder, "--json", "--jobs", "1")
+    assert code == 1 and json.loads(out) == found and "3 done already" in err
+    changed = {p for p in before if p.is_file() and p.stat().st_mtime_ns != before[p]}
+    assert changed <= {folder / "experiment.json"}
+
+
+def test_every_run_is_a_run_like_any_other(cli: Any, words: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "trial.yaml", base=small_base(words), seeds=[1, 2])
+    assert finish("run", file, "--out", tmp_path / "out", "--jobs", "1", "--quiet") == (0, "", "")
+    run = tmp_path / "out" / "runs" / "seed=2"
+    files = {"config.yaml", "metrics.jsonl", "checkpoint.safetensors", "summary.json"}
+    assert files <= {path.name for path in run.iterdir()}
+    assert len(cli("sample", run, "-n", "3").out.splitlines()) == 3
+    shown = json.loads(cli("experiment", "show", tmp_path / "out", "--json").out)
+    alone = cli(*shown["runs"][1]["command"].split()[1:], "--out", tmp_path / "alone", "--json")
+    assert json.loads(alone.out)["val_loss"] == shown["runs"][1]["val_loss"]
+
+
+def test_one_impossible_run_is_refused_before_any_starts(words: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.txt").write_text("a\n")
+    file = write(
+        tmp_path / "trial.yaml",
+        base=small_base(words),
+        variants={"good": {}, "bad": {"data.path": "few.txt"}},
+    )
+    code, out, err = finish("run", file, "--out", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert "Run bad cannot start" in err and "few.txt" in err and "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_file_redoes_only_what_it_changes_and_only_when_told(
+    words: Path, tmp_path: Path
+) -> None:
+    file, folder = tmp_path / "trial.yaml", tmp_path / "out"
+    variants = {"a": {"train.lr": 0.1}, "b": {"train.lr": 0.2}, "c": {"train.lr": 0.3}}
+    write(file, base=small_base(words), variants=variants)
+    arguments = ("run", file, "--out", folder, "--jobs", "1")
+    assert finish(*arguments, "--quiet") == (0, "", "")
+    times = {
+        name: (folder / "runs" / name / "summary.json").stat().st_mtime_ns for name in variants
+    }
+    plan = (folder / "experiment.json").read_bytes()
+    changed = {"a": {"train.lr": 0.1}, "b": {"train.lr": 0.25}, "d": {}}
+    write(file, base=small_base(words), variants=changed)
+    code, out, err = finish(*arguments)
+    assert (code, out) == (2, "")
+    assert "redo 1, add 1, go on with 0, keep 1, set 1 aside" in err
+    assert "b (train.lr: 0.2 became 0.25)" in err and "--overwrite" in err
+    assert (folder / "experiment.json").read_bytes() == plan
+    code, out, err = finish(*arguments, "--overwrite", "--json")
+    assert code == 0 and "No longer asked for, their folders are kept: c." in err
+    assert [run["name"] for run in json.loads(out)["runs"]] == ["a", "b", "d"]
+    now = {name: (folder / "runs" / name / "summary.json").stat().st_mtime_ns for name in variants}
+    assert (now["a"] == times["a"], now["b"] == times["b"], now["c"] == times["c"]) == (
+        True,
+        False,
+        True,
+    )
+    write(file, base=small_base(words), variants={**changed, "c": {"train.lr": 0.3}, "e": {}})
+    plan = (folder / "experiment.json").read_bytes()
+    code, out, err = finish(*arguments, "--dry-run")
+    assert (code, out) == (0, "") and "5 runs, 1 to train, 4 done already" in err  # c is back
+    assert "1 at a time" in err and "estimated from" in err
+    assert (folder / "experiment.json").read_bytes() == plan
+    words.write_text(words.read_text() + "more\n")
+    code, _, err = finish(*arguments)
+    assert code == 2 and "redo 4" in err and "the word list has changed" in err
+
+
+def test_a_runs_folder_is_not_taken_for_an_experiments(
+    cli: Any, small: list[str], words: Path, tmp_path: Path
+) -> None:
+    assert cli("train", *small, "--out", tmp_path / "run", "--quiet").code == 0
+    file = write(tmp_path / "trial.yaml", base=small_base(words), seeds=[1])
+    answer = cli("experiment", "run", file, "--out", tmp_path / "run")
+    assert answer.code == 2 and "is the folder of a run" in answer.err
+
+
+@LINUX
+def test_killed_in_the_middle_and_run_again_it_has_the_table_of_an_undisturbed_one(
+    words: Path, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / "trial.yaml",
+        base=slow_base(words, 2000),
+        grid={"train.lr": [0.05, 0.1, 1e38]},
+        seeds=[1, 2],
+    )
+    undisturbed = finish("run", file, "--out", tmp_path / "once", "--jobs", "2", "--json")
+    folder = tmp_path / "twice"
+    arguments = ("run", file, "--out", folder, "--jobs", "2", "--json")
+    with started(*experiment(*arguments)) as process:
+        wait_for(lambda: len(list(folder.glob("runs/*/checkpoint.safetensors"))) >= 3, process)
+        workers = workers_of(process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert workers
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")}
+    assert 0 < len(kept) < 4  # in the middle indeed
+    again = finish(*arguments)
+    assert not any(map(alive, workers))
+    assert again[:2] == undisturbed[:2] and again[0] == 1
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    for run in (tmp_path / "once" / "runs").iterdir():
+        for name in ("checkpoint.safetensors", "metrics.jsonl"):
+            assert (run / name).read_bytes() == (folder / "runs" / run.name / name).read_bytes()
+
+
+@LINUX
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_every_run_and_says_how_to_go_on(
+    words: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    file = write(tmp_path / "trial.yaml", base=slow_base(words, LONG), seeds=[1, 2, 3])
+    folder = tmp_path / "out with a space"
+    with started(*experiment("run", file, "--out", folder, "--jobs", "2")) as process:
+        wait_for(lambda: len(list(folder.glob("runs/*/checkpoint.safetensors"))) == 2, process)
+        workers = workers_of(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "") and "Traceback" not in err
+    assert len(workers) == 2 and not any(map(alive, workers))
+    assert f"makemore-bp experiment run {file} --out '{folder}' --jobs 2" in err
+    assert not list(folder.glob("runs/*/failure.json"))
+
+
+@LINUX
+def test_a_worker_that_is_killed_fails_its_run_and_no_other(words: Path, tmp_path: Path) -> None:
+    base = slow_base(words, LONG)
+    variants = {"long": {}, "short": {"train.steps": 20}, "third": {"train.steps": 10}}
+    file = write(tmp_path / "trial.yaml", base=base, variants=variants)
+    folder = tmp_path / "out"
+    arguments = ("run", file, "--out", folder, "--jobs", "1", "--json")
+    with started(*experiment(*arguments)) as process:
+        wait_for(lambda: (folder / "runs/long/checkpoint.safetensors").exists(), process)
+        (worker,) = workers_of(process)
+        os.kill(worker, signal.SIGKILL)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    found = {run["name"]: run for run in json.loads(out)["runs"]}
+    assert "ended by SIGKILL" in found["long"]["reason"]
+    assert [found[name]["status"] for name in ("short", "third")] == ["finished", "finished"]
+    with started(*experiment(*arguments)) as process:  # what has failed is tried again, and resumed
+        wait_for(lambda: not (folder / "runs/long/failure.json").exists(), process)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and "1 to go on with, 2 done already" in err
+
+
+def test_two_processes_never_work_on_one_experiment(words: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "trial.yaml", base=slow_base(words, LONG), seeds=[1])
+    folder = tmp_path / "out"
+    with started(*experiment("run", file, "--out", folder)) as process:
+        wait_for(lambda: list(folder.glob("runs/*/metrics.jsonl")), process)
+        code, _, err = finish("run", file, "--out", folder)
+        assert code == 2 and "is being written by another run" in err
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def test_the_four_backward_combinations_tie_in_float64(words: Path, tmp_path: Path) -> None:
+    base = {**small_base(words, steps=300), "engine": "torch", "dtype": "float64"}
+    switches = ["op-by-op", "fused"]
+    grid = {"backward.cross_entropy": switches, "backward.batchnorm": switches}
+    file = write(tmp_path / "trial.yaml", base=base, grid=grid)
+    code, out, err = finish("run", file, "--out", tmp_path / "out", "--json")
+    assert code == 0, err
+    losses = [run["val_loss"] for run in json.loads(out)["runs"]]
+    assert len(losses) == 4 and losses == pytest.approx([losses[0]] * 4, rel=1e-10)
+    assert losses[0] < 2.5  # trained, not merely started
+
+
+def test_the_parent_needs_no_pytorch(words: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "trial.yaml", base=small_base(words), seeds=[1])
+    code = (
+        "import sys; sys.argv = ['makemore-bp', *sys.argv[1:]]\n"
+        "from makemore_bp.cli import main\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules)\n"
+    )
+    arguments = ["experiment", "run", str(file), "--out", str(tmp_path / "out")]
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert answer.returncode == 0 and "val loss" in answer.stdout
+    assert answer.stdout.splitlines()[-1] == "False"

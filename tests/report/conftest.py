@@ -1,0 +1,62 @@
+"""Runs that the tests of reports look at; they are only read.
+
+Makes this folder's helpers importable as ``tests.report.report_helpers``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = str(Path(__file__).parents[2])
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+# What breaks pages and pictures: markup, quotes, mathematics, other scripts, a turned direction.
+WORDS = ["<script>", "&amp;", "a\"b'c", "$x$", "李明", "נועה", "anna", "hanna", "bo", "Zoë"]
+
+
+@pytest.fixture(scope="session")
+def hostile_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A word file whose name and words are made of what HTML must escape."""
+    folder = tmp_path_factory.mktemp("words")
+    path = folder / "<img src=x onerror=alert(1)>.txt"
+    path.write_text("\n".join(WORDS * 6) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory, hostile_words: Path) -> Path:
+    """A finished run on those words, in a folder named like a script."""
+    from tests.report.report_helpers import trained
+
+    folder = tmp_path_factory.mktemp("runs") / "<script>alert(1)<&\"'$a$"
+    return trained(hostile_words, folder)
+
+
+@pytest.fixture(scope="session")
+def reported(hostile_run: Path) -> Path:
+    """The page of that run, with its pictures beside it."""
+    from makemore_bp.report import observations, output, run_report
+
+    where = output.place(hostile_run, None)
+    output.write(where, *run_report.run_report(observations.observe(hostile_run)))
+    return where.page
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn, but not laid out and encoded, which takes seconds."""
+    from matplotlib.figure import Figure
+
+    from makemore_bp.report import comparison, run_report
+    from makemore_bp.report.drawing import Picture, Rendered
+
+    def sketch(picture: Picture) -> Rendered:
+        picture.draw(Figure().subplots())
+        return Rendered(picture, "<svg></svg>", b"\x89PNG")
+
+    for module in (comparison, run_report):
+        monkeypatch.setattr(module, "render", sketch)

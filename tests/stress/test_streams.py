@@ -1,0 +1,170 @@
+"""Standard streams that are closed, full, broken or a terminal without a width."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = f"'{sys.executable}' -m makemore_bp"
+
+
+def in_shell(line: str, here: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a line in which {} stands for the program."""
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line.replace('{}', PROGRAM)}"],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("{} config show >&-", 0, ""),
+        ("{} --help >&-", 0, ""),
+        ("{} config show >&- 2>&-", 0, ""),
+        ("{} config check nothing.yaml 2>&-", 2, ""),
+        ("{} config check nothing.yaml >&- 2>&- <&-", 2, ""),
+        ("{} nonsense 2>&-", 2, ""),
+        ("{} config show | true", 0, ""),
+        ("{} config schema | head -n 1 >/dev/null", 0, ""),
+        ("{} config check nothing.yaml 2>&1 >/dev/null | true", 2, ""),
+        ("{} config show >/dev/full", 2, "Error: No space left on device."),
+        ("{} --version >/dev/full", 2, "Error: No space left on device."),
+        ("{} --help >/dev/full", 2, "Error: No space left on device."),
+        ("{} config check nothing.yaml 2>/dev/full", 2, ""),
+        ("{} nonsense 2>/dev/full", 2, ""),
+    ],
+)
+def test_a_stream_that_cannot_be_written_is_no_traceback(
+    line: str, code: int, told: str, tmp_path: Path
+) -> None:
+    if "/dev/full" in line and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    answer = in_shell(line, tmp_path)
+    assert (answer.returncode, answer.stderr.strip(), answer.stdout) == (code, told, "")
+
+
+def test_samples_may_be_cut_off_by_head_and_their_stream_may_be_closed(run: Path) -> None:
+    answer = in_shell("{} sample run -n 100000 | head -n 2; {} sample run >&-", run.parent)
+    assert answer.returncode == 0 and answer.stderr == ""
+    assert len(answer.stdout.splitlines()) == 2
+
+
+def test_a_run_trains_without_any_stream(words: Path, tmp_path: Path) -> None:
+    line = "{} train --set data.path=words.txt --set train.steps=5 --set model.n_hidden=4 --out run"
+    answer = in_shell(f"{line} >&- 2>&- <&-", tmp_path)
+    assert answer.returncode == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 5
+
+
+class Terminal:
+    """A command that has a terminal for all three streams."""
+
+    def __init__(self, arguments: list[str], columns: int, ignore_hangup: bool = False) -> None:
+        self.pid, self.end = pty.fork()
+        if self.pid == 0:
+            if ignore_hangup:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 0, columns, 0, 0))
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+            for name in ("COLUMNS", "LINES", "NO_COLOR"):
+                environment.pop(name, None)
+            os.execve(
+                sys.executable, [sys.executable, "-m", "makemore_bp", *arguments], environment
+            )
+
+    def output(self) -> str:
+        """All that appears until the command ends."""
+        shown = b""
+        while select.select([self.end], [], [], 120)[0]:
+            try:
+                piece = os.read(self.end, 65536)
+            except OSError:  # Linux's way of saying that nobody is at the other end
+                break
+            if not piece:
+                break
+            shown += piece
+        return shown.decode()
+
+    def code(self) -> int:
+        """The exit code, or minus the signal that ended it."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError("the command did not end")
+
+
+@pytest.mark.parametrize("columns", [0, 1, 20])
+def test_a_terminal_of_any_width_is_written_to(columns: int, run: Path, small: list[str]) -> None:
+    out = str(run.parent / f"wide-{columns}")
+    for arguments in (["eval", str(run)], ["train", *small, "--out", out], ["data", "--help"]):
+        terminal = Terminal(arguments, columns)
+        shown = terminal.output()
+        assert terminal.code() == 0, shown
+        assert shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "x", "1"])
+def test_a_window_of_nonsense_is_survived(value: str, tmp_path: Path) -> None:
+    answer = in_shell(f"COLUMNS={value} LINES={value} {{}} train --help", tmp_path)
+    assert answer.returncode == 0 and "Traceback" not in answer.stderr
+
+
+def long_run(words: Path, folder: Path) -> list[str]:
+    values = (f"data.path={words}", "engine=torch", "model.n_hidden=8", "train.steps=1000000")
+    return ["train", *(part for v in values for part in ("--set", v)), "--out", str(folder)]
+
+
+def wait_for_steps(folder: Path) -> None:
+    deadline = time.monotonic() + 100
+    lines = folder / "metrics.jsonl"
+    while not lines.exists() or lines.stat().st_size < 300:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_terminal_that_is_closed_ends_the_run_with_its_state_saved(
+    words: Path, tmp_path: Path
+) -> None:
+    from makemore_bp.training import run_folder
+
+    terminal = Terminal(long_run(words, tmp_path / "run"), 80)
+    wait_for_steps(tmp_path / "run")
+    os.close(terminal.end)
+    assert terminal.code() == 128 + signal.SIGHUP
+    assert run_folder.read(tmp_path / "run").step > 0
+
+
+def test_a_run_that_ignores_hangups_outlives_its_terminal(words: Path, tmp_path: Path) -> None:
+    terminal = Terminal(long_run(words, tmp_path / "run"), 80, ignore_hangup=True)
+    wait_for_steps(tmp_path / "run")
+    os.close(terminal.end)
+    size = (tmp_path / "run" / "metrics.jsonl").stat().st_size
+    deadline = time.monotonic() + 60
+    while (tmp_path / "run" / "metrics.jsonl").stat().st_size < size + 2000:
+        assert time.monotonic() < deadline
+        assert os.waitpid(terminal.pid, os.WNOHANG) == (0, 0)
+        time.sleep(0.05)
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.code() == 143
