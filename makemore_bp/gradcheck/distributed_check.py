@@ -15,7 +15,7 @@ from makemore_bp.engines.distributed_engine import whole
 from makemore_bp.gradcheck.check import Check, check
 from makemore_bp.gradcheck.judge import TensorReport
 from makemore_bp.gradcheck.setting import Setting
-from makemore_bp.network.passes import LECTURE_ORDER, Network
+from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.ranks import Ranks
 
 # What is worst comes last; a rank's report of a tensor is as bad as its status.
@@ -61,7 +61,7 @@ def _gradients(setting: Setting, network: Network, ranks: Ranks) -> dict[str, Te
     alone = Network.of(dropout=mask is not None)
     shapes = alone.forward(setting.parameters, setting.Xb, setting.Yb, setting.mask)
     found = {}
-    for name in (*LECTURE_ORDER, "hdrop"):
+    for name in CHECKED_ORDER:
         gradient = gradients.get("d" + name)
         if gradient is not None:
             by_rows = name not in setting.parameters and shapes[name].shape[0] == n
