@@ -186,8 +186,12 @@ def test_a_second_run_into_the_folder_is_refused_while_the_first_lives(
         assert first.poll() is None
         first.send_signal(signal.SIGKILL)
         first.wait()
+    metrics = folder / "metrics.jsonl"
+    before = metrics.stat().st_mtime_ns
     with started(command("--resume", folder)) as third:
-        time.sleep(2.5)
+        while metrics.stat().st_mtime_ns == before:  # it writes once it answers to signals
+            assert third.poll() is None, third.communicate()
+            time.sleep(0.01)
         third.send_signal(signal.SIGTERM)
         third.communicate(timeout=30)
     assert third.returncode == 143
