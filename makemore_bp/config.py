@@ -31,6 +31,9 @@ from makemore_bp import resources, yaml_reading
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
+# So that every resolved configuration, written out in full, can be read again.
+MAX_RATES = 500
+MAX_PATH = 4096  # bytes
 BUNDLED = "bundled:"  # a data.path such as bundled:names is a word list that travels with us
 
 
@@ -82,6 +85,8 @@ class Data(_Section):
     def _can_be_a_path(cls, value: str) -> str:
         if not value or "\0" in value:
             raise ValueError("a path is not empty and holds no NUL character")
+        if len(value.encode(errors="surrogatepass")) > MAX_PATH:
+            raise ValueError(f"a path has at most {MAX_PATH:,} bytes")
         return value
 
 
@@ -150,6 +155,8 @@ class Train(_Section):
     def _covers_step_0(cls, value: float | dict[int, float]) -> float | dict[int, float]:
         if isinstance(value, dict) and 0 not in value:
             raise ValueError("the schedule has no rate for step 0")
+        if isinstance(value, dict) and len(value) > MAX_RATES:
+            raise ValueError(f"the schedule has {len(value):,} rates; at most {MAX_RATES} are read")
         return dict(sorted(value.items())) if isinstance(value, dict) else value
 
     @model_validator(mode="after")

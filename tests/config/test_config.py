@@ -61,6 +61,17 @@ def test_a_data_path_is_relative_to_the_file_that_names_it(
     assert overridden.data.path == str(tmp_path / "words.txt")
 
 
+def test_the_largest_configuration_that_is_accepted_can_be_written_and_read_again() -> None:
+    last = 2**63 - 1
+    rates = {step: 1.2345678901234567e-05 for step in (0, *range(last - 498, last + 1))}
+    path = "/" + "\x01" * 4095
+    largest = config.build({"train": {"lr": rates}, "data": {"path": path}}, where="here")
+    assert config.build(yaml_reading.parse(largest.to_yaml()).value, where="again") == largest
+    for change in ({"train": {"lr": {**rates, 1: 0.1}}}, {"data": {"path": path + "x"}}):
+        with pytest.raises(RequestError, match="at most"):
+            config.build(change, where="here")
+
+
 def test_a_schedule_gives_the_rate_of_the_latest_first_step() -> None:
     schedule = {0: 0.1, 100: 0.01}
     assert [config.learning_rate(schedule, s) for s in (0, 99, 100, 5000)] == [0.1, 0.1, 0.01, 0.01]

@@ -52,7 +52,7 @@ def _yaml_file(pairs: list[tuple[str, str]]) -> str:
 
 
 # Mostly small, now and then as large as a configuration may be.
-size = st.one_of(*[st.integers(1, 100)] * 9, st.integers(1, 25_000))
+size = st.one_of(*[st.integers(1, 100)] * 8, st.integers(1, 2_000), st.integers(1, 25_000))
 yaml_files = st.one_of(
     odd_text,
     st.text(max_size=200),

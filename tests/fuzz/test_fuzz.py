@@ -155,6 +155,7 @@ def test_what_data_info_shows(raw: bytes, meter: Meter, place: Path, cli: Any) -
         assert not any(is_hidden(c) for c in shown.replace("\n", ""))
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @fuzz(0.18)
 @given(text=inputs.yaml_files)
 def test_yaml_files(text: str, meter: Meter, place: Path) -> None:
