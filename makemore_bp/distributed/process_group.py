@@ -15,12 +15,15 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from makemore_bp.distributed.launch import Place
+from makemore_bp.distributed.meeting import fresh_part
 from makemore_bp.errors import LostRankError, RequestError
 from makemore_bp.text import visible
 
 TIMEOUT = timedelta(minutes=2)  # within a step, where nobody has more to do than the others
+MEETING = timedelta(minutes=10)  # torchrun starts the ranks together; machines may be slow
 PATIENCE = timedelta(hours=12)  # where one rank works and the others wait: encoding the words
 
 
@@ -135,7 +138,11 @@ def joined(place: Place) -> Iterator[ProcessGroup]:
     if gpu:
         torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=MEETING))
+        store = fresh_part(store, rank, size, MEETING)
+        store.set_timeout(PATIENCE)
+        backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=rank, world_size=size)
         group = ProcessGroup(place)
     except RuntimeError as error:
         reason = visible(str(error).splitlines()[0], 160)
