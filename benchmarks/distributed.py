@@ -42,7 +42,7 @@ def main() -> None:
         parameters = initialise(sizes, *generators(1))
         alone = TorchEngine(Network.of(*FUSED), parameters, data.train)
         network = Network.distributed(*FUSED)
-        together = DistributedEngine(network, parameters, data.train, "cpu", group)
+        together = DistributedEngine(group, network, parameters, data.train)
         flat = sum(p.numel() for p in parameters.values()) - 2 * N_HIDDEN + 1
         if here.speaks:
             print(f"{here.size} ranks, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")

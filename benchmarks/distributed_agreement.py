@@ -72,7 +72,7 @@ def main() -> None:
                 if here.rank >= size:
                     continue
                 network = Network.distributed(*switches)
-                shared = DistributedEngine(network, parameters, data.train, "cpu", ranks)
+                shared = DistributedEngine(ranks, network, parameters, data.train)
                 losses = shared.advance(indices, rates)
                 if here.speaks:
                     apart = float((losses - alone).abs().max())
