@@ -179,7 +179,6 @@ def module(task: Task, compiled: bool = False) -> Train:
 def jax_scan(task: Task) -> Train:
     """One compiled loop over the steps of a chunk on one core; indices are drawn outside."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     import jax
     import jax.numpy as jnp
 

@@ -85,14 +85,19 @@ def step_times(trains: Mapping[str, Train], rounds: int, seconds: float) -> dict
 
 
 def _fitting(train: Train, seconds: float) -> int:
-    """How many steps take about so long; the first call compiles what is to be compiled."""
+    """How many steps take about so long; a compiled loop of another length is compiled anew, so
+    that each length is run once before it is timed."""
     steps = 1
-    train(steps)
-    while (took := timed(partial(train, steps))) < seconds / 8:
+    while (took := _second_time(train, steps)) < seconds / 8:
         steps *= 4
     steps = max(1, int(steps * seconds / took))
-    train(steps)  # a compiled loop of another length is compiled anew
+    train(steps)
     return steps
+
+
+def _second_time(train: Train, steps: int) -> float:
+    train(steps)
+    return timed(partial(train, steps))
 
 
 def matrix_limit(size: int = 1024) -> Callable[[], float]:

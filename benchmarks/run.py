@@ -14,9 +14,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+if "steps" in sys.argv and hasattr(os, "sched_setaffinity"):
+    # Before any library counts the cores: JAX, for one, starts a thread for each.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
@@ -37,16 +43,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="short turns")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
+    if arguments.only is None:
+        for table in ("steps", "growth", "around"):
+            subprocess.run([sys.executable, *sys.argv, "--only", table], check=True)
+        return
     rounds, seconds = (3, 0.05) if arguments.quick else (9, 0.5)
     about = machine()
-    if arguments.only in (None, "steps"):
+    if arguments.only == "steps":
         rows, absent = steps(rounds, seconds, arguments.compile)
         title = "A step of the lecture's network: batch 32, 200 hidden units, one core"
         save(arguments.out, "steps", title, about, rows, absent)
-    if arguments.only in (None, "growth"):
+    if arguments.only == "growth":
         title = f"How a step's cost grows: native on one core, PyTorch on all {cores()}"
         save(arguments.out, "growth", title, about, growth(min(rounds, 5), seconds / 2), {})
-    if arguments.only in (None, "around"):
+    if arguments.only == "around":
         rows = around.rows(min(rounds, 5), 2_000 if arguments.quick else 200_000)
         save(arguments.out, "around", "Around the step", about, rows, {})
 
