@@ -67,7 +67,7 @@ class Sampler:
         """Draws ``BLOCK`` words side by side, one character of each at a time."""
         start = [0] * self._block_size + self._prefix
         context = torch.tensor(start[len(start) - self._block_size :]).repeat(BLOCK, 1)
-        drawn: list[list[int]] = [list(self._prefix) for _ in range(BLOCK)]
+        columns = [torch.full((BLOCK,), id) for id in self._prefix]
         alive = torch.arange(BLOCK)
         for _ in range(self._settings.max_length - len(self._prefix)):
             uniform = torch.rand(len(alive), 1, generator=g)
@@ -79,10 +79,13 @@ class Sampler:
             alive, following = alive[going], following[going]
             if not len(alive):
                 break
-            for word, id in zip(alive.tolist(), following[:, 0].tolist(), strict=True):
-                drawn[word].append(id)
+            columns.append(
+                torch.zeros(BLOCK, dtype=torch.long).index_copy_(0, alive, following[:, 0])
+            )
             context = torch.cat((context[going], following), 1)[:, 1:]
-        return [self._vocabulary.decode(ids) for ids in drawn]
+        if not columns:
+            return [""] * BLOCK
+        return self._vocabulary.words(torch.stack(columns, 1).numpy())
 
     def _cumulative(self, context: Tensor) -> Tensor:
         """Running sums of the next id's probabilities, (n, V), of contexts (n, block_size)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,11 +38,15 @@ class Vocabulary:
         """The ids of a word's characters; raises KeyError for one that is not in the vocabulary."""
         return [self._ids[character] for character in word]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The word of some ids; raises IndexError for the boundary or an id out of range."""
-        if any(not 0 < id <= len(self.characters) for id in ids):
-            raise IndexError("an id that stands for no character")
-        return "".join(self.characters[id - 1] for id in ids)
+    def words(self, ids: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> list[str]:
+        """The words of rows of ids (n, length >= 1), each filled up with boundaries at its end.
+
+        Raises IndexError for an id out of range.
+        """
+        # numpy takes NULs off the end of a text. No word holds one: they are refused on reading.
+        letters = np.array(["\0", *self.characters])[ids]
+        found: list[str] = letters.view(f"<U{ids.shape[1]}")[:, 0].tolist()
+        return found
 
     def table(self) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
         """An array that gives the id of every code point up to the largest one in use."""
