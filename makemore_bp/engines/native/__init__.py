@@ -124,14 +124,14 @@ class NativeKernel:
         """Every gradient of the minibatch ``indices`` (n) int64, by name, with the mask of the next
         step; nothing is updated, and that step is still the next one.
 
-        Those of the parameters, and dlogits (n, V), dh, dhpreact, dhprebn (n, n_hidden) and
-        dembcat (n, block_size * n_embd). ``loss`` is the loss itself, a scalar.
+        Those of the parameters, and dlogits (n, V), dh, dhpreact and dhprebn (n, n_hidden). What
+        is left of the heart's, demb and dembcat, the kernel adds up by characters and never has.
+        ``loss`` is the loss itself, a scalar.
         """
-        n, (fan_in, n_hidden) = self._batch_size, self._shapes["W1"]
+        n, n_hidden = self._batch_size, self._shapes["W1"][1]
         shapes = {f"d{name}": shape for name, shape in self._shapes.items()}
         shapes["dlogits"] = torch.Size((n, self._shapes["C"][0]))
         shapes |= dict.fromkeys(("dh", "dhpreact", "dhprebn"), torch.Size((n, n_hidden)))
-        shapes["dembcat"] = torch.Size((n, fan_in))
         gradients = {name: torch.empty(shape) for name, shape in shapes.items()}
         arrays = [tensor.numpy() for tensor in gradients.values()]
         loss = self._kernel.gradients(_array(indices), arrays)

@@ -16,7 +16,7 @@ static const char *const PARAMETER_NAMES[TENSORS] = {"C",  "W1",     "b1",    "W
                                                      "b2", "bngain", "bnbias"};
 static const char *const GRADIENT_NAMES[TENSORS + ACTIVATIONS] = {
     "dC",       "dW1",     "db1", "dW2",      "db2",     "dbngain",
-    "dbnbias",  "dlogits", "dh",  "dhpreact", "dhprebn", "dembcat",
+    "dbnbias",  "dlogits", "dh",  "dhpreact", "dhprebn",
 };
 static const char *const INSTRUCTION_SET_NAMES[INSTRUCTION_SETS] = {"baseline", "avx2", "avx512"};
 
@@ -382,8 +382,8 @@ static PyObject *kernel_run(PyObject *object, PyObject *args)
 PyDoc_STRVAR(gradients_doc,
              "gradients(indices, tensors) -> float\n--\n\n"
              "Runs the batch indices (n,) int64 forward and backward, updates nothing, writes dC,\n"
-             "dW1, db1, dW2, db2, dbngain, dbnbias, dlogits, dh, dhpreact, dhprebn and dembcat to\n"
-             "the twelve float32 arrays of tensors, and returns the loss.");
+             "dW1, db1, dW2, db2, dbngain, dbnbias, dlogits, dh, dhpreact and dhprebn to the\n"
+             "eleven float32 arrays of tensors, and returns the loss.");
 
 static PyObject *kernel_gradients(PyObject *object, PyObject *args)
 {

@@ -3,8 +3,12 @@
  * derivations; this file only says what is done for speed, and why it is right.
  *
  * How it is fast:
- *   - six matrix products are nine tenths of the arithmetic; all go through `product`, which keeps
- *     a small tile of the result in registers while it runs along the depth;
+ *   - the matrix products are nine tenths of the arithmetic; they keep a small tile of the result
+ *     in registers while they run along the depth;
+ *   - those of the first layer are taken once for each character at each place of the context, not
+ *     once for each row of the batch (embedding_forward says how);
+ *   - what concerns hidden units is done for a strip of them at a time (hidden_forward);
+ *   - a gradient goes into its parameter from the registers, and is never written;
  *   - exp and tanh are short polynomials without branches, so the compiler makes vectors of them;
  *   - rows are padded to whole vectors with zeros (kernel.h), so no loop has a ragged end. What the
  *     padding holds never reaches a real element: no product runs over a padded depth.
@@ -26,9 +30,16 @@
 #if defined(__aarch64__)
 #define TILE_ROWS 8 /* NEON has 32 registers */
 #define TILE_VECTORS 3
+#define ROW_DOTS 4
 #else
 #define TILE_ROWS 4 /* SSE2 has 16, and needs one for each multiplication's result */
 #define TILE_VECTORS 2
+#define ROW_DOTS 2
+#endif
+#define COLUMN_DOTS 4
+#if defined(__GNUC__) && defined(__SSE__)
+#include <xmmintrin.h>
+#define LARGER(a, b) _mm_max_ps((__m128)(a), (__m128)(b))
 #endif
 #endif
 
@@ -41,6 +52,7 @@ typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
 typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(float))));
 #define ALL_BITS_IF(condition) ((bits)(condition)) /* comparing vectors gives all bits or none */
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline)) /* what needs all registers for itself */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
@@ -49,14 +61,19 @@ typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(float))));
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
 #undef LANES
+#undef LARGER
 #define LANES 1
 typedef float vector;
 typedef uint32_t bits;
 #define ALL_BITS_IF(condition) ((condition) ? 0xFFFFFFFFu : 0u)
 #define INLINE static inline
+#define NOINLINE static
 #define UNROLL
 #define PREFETCH(address) ((void)(address))
 #endif
+
+/* Of arrays on the stack that vectors are written to: across two cache lines that would be slow. */
+#define ALIGNED _Alignas(PAD * sizeof(float))
 
 /* memcpy is how C reads a vector from where floats lie; it becomes one instruction. */
 INLINE vector load(const float *from)
@@ -120,34 +137,32 @@ INLINE vector interleave_last(vector a, vector b)
     return MIX(a, b, LAST);
 }
 
-INLINE vector select(bits where, vector yes, vector no)
+INLINE vector blend(bits where, vector yes, vector no)
 {
     return as_vector((where & as_bits(yes)) | (~where & as_bits(no)));
 }
 
-/* The larger of the two in every lane; `b` where a comparison with not-a-number fails. */
+/* The larger of the two in every lane; `b` where one is not a number. Processors have an instruction
+ * for just this, which compilers do not find by themselves. */
 INLINE vector larger(vector a, vector b)
 {
-    return select(ALL_BITS_IF(a > b), a, b);
+#ifdef LARGER
+    return (vector)LARGER(a, b);
+#else
+    return blend(ALL_BITS_IF(a > b), a, b);
+#endif
 }
 
-INLINE float largest_lane(vector value)
+/* Adds up the lanes of each of LANES vectors: lane l of the result is the sum of block[l]'s lanes.
+ * Interleaving the upper half of the vectors with the lower half, and adding the two halves of what
+ * that gives, leaves half as many vectors, and at last one. */
+INLINE vector sums_of_lanes(vector block[LANES])
 {
-    float lanes[LANES];
-    store(lanes, value);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lanes[l] = lanes[l] > lanes[l + half] ? lanes[l] : lanes[l + half];
-    return lanes[0];
-}
-
-INLINE float sum_of_lanes(vector value)
-{
-    float lanes[LANES];
-    store(lanes, value);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-    return lanes[0];
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        UNROLL for (int l = 0; l < half; l++)
+            block[l] = interleave_first(block[l], block[l + half])
+                       + interleave_last(block[l], block[l + half]);
+    return block[0];
 }
 
 INLINE extent divided_up(extent length, extent part)
@@ -165,55 +180,58 @@ INLINE extent divided_up(extent length, extent part)
  * exp(x) - 1 keeps its relative accuracy; that is what makes tanh right there. */
 #define LN_SMALLEST -87.3365447f /* below, exp(x) is smaller than the smallest normal float: 0 */
 
-/* exp(x) = scale * (1 + rest), for x <= 0; x below LN_SMALLEST counts as LN_SMALLEST. */
-INLINE void exp_in_parts(vector x, vector *scale, vector *rest)
+/* exp(x) = scale * (1 + rest), for x <= 0; x below LN_SMALLEST counts as LN_SMALLEST. `near_zero`
+ * says that only x near 0 matters, where k is small and ln 2 need not be known so well. */
+INLINE void exp_in_parts(vector x, const int near_zero, vector *scale, vector *rest)
 {
-    const vector lowest = zero() + LN_SMALLEST;
-    x = select(ALL_BITS_IF(x < lowest), lowest, x); /* not-a-number stays */
-    /* Floats of this size are whole numbers, so adding it rounds; k is left in its low bits. */
-    const float round = 12582912.0f; /* 1.5 * 2**23 */
+    x = larger(zero() + LN_SMALLEST, x); /* not-a-number stays */
+    /* Floats of this size are whole numbers, so adding it rounds; its low bits are 127 + k, which is
+     * how the exponent of 2**k is written. */
+    const float round = 12582912.0f + 127; /* 1.5 * 2**23 + 127 */
     const vector rounded = x * 1.44269504f + round;
     const vector k = rounded - round;
     /* ln 2 in two parts, the first with few bits: k times it is exact. */
-    const vector r = x - k * 0.693359375f - k * -2.12194440e-4f;
+    const vector r = near_zero ? x - k * 0.693147182f
+                               : x - k * 0.693359375f - k * -2.12194440e-4f;
     const vector p = 0.49999998f
         + r * (0.16666539f + r * (0.041667221f + r * (0.0083671808f + r * 0.0013882396f)));
     *rest = r + r * r * p;
-    *scale = as_vector((as_bits(rounded) + 127) << 23); /* 127 + k is the exponent's field */
+    *scale = as_vector(as_bits(rounded) << 23);
 }
 
 /* Within 1e-7 of its value; 0 where that is below the smallest normal float. */
 INLINE vector exp_of(vector x)
 {
     vector scale, rest;
-    exp_in_parts(x, &scale, &rest);
-    return select(ALL_BITS_IF(x < zero() + LN_SMALLEST), zero(), scale + scale * rest);
+    exp_in_parts(x, 0, &scale, &rest);
+    return blend(ALL_BITS_IF(x < zero() + LN_SMALLEST), zero(), scale + scale * rest);
 }
 
-/* tanh(x) = -t / (2 + t) with t = exp(-2 |x|) - 1, and the sign of x. 1 where it rounds to 1. */
+/* tanh(x) = -t / (2 + t) with t = exp(-2 |x|) - 1, and the sign of x. 1 where it rounds to 1: what
+ * is wrong with t where it is close to -1 does not show. */
 INLINE vector tanh_of(vector x)
 {
     const bits sign = as_bits(x) & 0x80000000u;
     vector scale, rest;
-    exp_in_parts(-2.0f * as_vector(as_bits(x) ^ sign), &scale, &rest);
+    exp_in_parts(-2.0f * as_vector(as_bits(x) ^ sign), 1, &scale, &rest);
     const vector t = scale * rest + (scale - 1.0f);
     return as_vector(as_bits(-t / (2.0f + t)) | sign);
 }
 
-/* ------------------------------------------------------------------------------ matrix product */
+/* ----------------------------------------------------------------------------- matrix products */
 
-/* out (rows, columns) = left @ right, plus `start`. `left` is read as it lies, (rows, depth), or
- * transposed, as a (depth, rows) matrix. */
+/* out (rows, columns) = left @ right, or, with `adds`, out += by * (left @ right): so a bias is
+ * added, and so a gradient goes straight into its parameter. */
 typedef struct {
     float *out;
     extent out_stride;
-    const float *start; /* what each row begins with: a bias (stride 0), `out` itself, or NULL */
-    extent start_stride;
     const float *left;
     extent left_stride;
     const float *right;
     extent right_stride;
     extent rows, depth, columns;
+    int adds;
+    float by;
 } Product;
 
 enum {
@@ -234,9 +252,7 @@ INLINE void tile(const int rows, const int vectors, const int transposed, const 
     const extent left_stride = p->left_stride, right_stride = p->right_stride;
 
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < vectors; v++)
-            sum[r][v] = p->start ? load(p->start + r * p->start_stride + v * LANES)
-                                 : zero();
+        UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = zero();
 
     for (extent d = 0; d < p->depth; d++) {
         vector across[MAX_TILE_VECTORS];
@@ -250,8 +266,10 @@ INLINE void tile(const int rows, const int vectors, const int transposed, const 
     }
 
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < vectors; v++)
-            store(p->out + r * p->out_stride + v * LANES, sum[r][v]);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            float *out = p->out + r * p->out_stride + v * LANES;
+            store(out, p->adds ? load(out) + p->by * sum[r][v] : sum[r][v]);
+        }
 }
 
 /* Picks the tile compiled for this shape. */
@@ -273,7 +291,8 @@ INLINE void tile_of_shape(const int vectors, const int transposed, const Product
     }
 }
 
-/* Tiles of nearly equal size cover the result: a thin last tile would waste the registers. */
+/* `left` is read as it lies, (rows, depth), or transposed, as a (depth, rows) matrix. Tiles of
+ * nearly equal size cover the result: a thin last tile would waste the registers. */
 INLINE void product(const int transposed, Product whole)
 {
     const extent vectors = divided_up(whole.columns, LANES);
@@ -284,11 +303,11 @@ INLINE void product(const int transposed, Product whole)
     for (extent part = 0; part < depth_parts; part++) {
         const extent depth = whole.depth * part / depth_parts;
         Product p = whole;
-        p.depth = whole.depth * (part + 1) / depth_parts - depth;
-        if (part > 0) {
-            whole.start = whole.out;
-            whole.start_stride = whole.out_stride;
+        if (part > 0 && !whole.adds) { /* goes on from what the parts before have left */
+            p.adds = 1;
+            p.by = 1;
         }
+        p.depth = whole.depth * (part + 1) / depth_parts - depth;
         for (extent j = 0; j < vector_tiles; j++) {
             const extent first = vectors * j / vector_tiles;
             const extent width = vectors * (j + 1) / vector_tiles - first;
@@ -300,8 +319,6 @@ INLINE void product(const int transposed, Product whole)
                 p.left = whole.left + (transposed ? depth * whole.left_stride + row
                                                   : row * whole.left_stride + depth);
                 p.out = whole.out + row * whole.out_stride + column;
-                p.start_stride = whole.start_stride;
-                p.start = whole.start ? whole.start + row * whole.start_stride + column : NULL;
                 switch (width) {
                 case 1: tile_of_shape(1, transposed, &p); break;
                 case 2: tile_of_shape(2, transposed, &p); break;
@@ -314,14 +331,63 @@ INLINE void product(const int transposed, Product whole)
     }
 }
 
-static void product_plain(Product p)
+NOINLINE void product_plain(Product p)
 {
     product(0, p);
 }
 
-static void product_transposed(Product p)
+NOINLINE void product_transposed(Product p)
 {
     product(1, p);
+}
+
+/* out (rows, columns) = left @ right.T, where `right` lies as (columns, depth): both are
+ * read along their rows, LANES of the depth at once, and the lanes are added up at the end. For deep
+ * products of few columns. The depth is read in whole vectors: the padding of both must be zero. */
+enum { DOTS = ROW_DOTS * COLUMN_DOTS };
+
+/* One tile of ROW_DOTS rows, of which p->rows count; in place of the others the last is read. */
+INLINE void dot_tile(const int columns, const Product *p)
+{
+    vector sum[DOTS];
+    const float *left[ROW_DOTS], *right[COLUMN_DOTS];
+    UNROLL for (int k = 0; k < DOTS; k++) sum[k] = zero();
+    UNROLL for (int r = 0; r < ROW_DOTS; r++)
+        left[r] = p->left + (r < p->rows ? r : p->rows - 1) * p->left_stride;
+    UNROLL for (int c = 0; c < columns; c++) right[c] = p->right + c * p->right_stride;
+
+    for (extent d = 0; d < p->depth; d += LANES) {
+        vector across[COLUMN_DOTS];
+        UNROLL for (int c = 0; c < columns; c++) across[c] = load(right[c] + d);
+        UNROLL for (int r = 0; r < ROW_DOTS; r++) {
+            const vector along = load(left[r] + d);
+            UNROLL for (int c = 0; c < columns; c++)
+                sum[r * COLUMN_DOTS + c] += along * across[c];
+        }
+    }
+
+    ALIGNED float dots[DOTS];
+    UNROLL for (int k = 0; k < DOTS; k += LANES) store(dots + k, sums_of_lanes(sum + k));
+    for (extent r = 0; r < p->rows; r++)
+        memcpy(p->out + r * p->out_stride, dots + r * COLUMN_DOTS, columns * sizeof(float));
+}
+
+NOINLINE void product_of_rows(Product whole)
+{
+    for (extent row = 0; row < whole.rows; row += ROW_DOTS)
+        for (extent column = 0; column < whole.columns; column += COLUMN_DOTS) {
+            Product p = whole;
+            p.rows = whole.rows - row < ROW_DOTS ? whole.rows - row : ROW_DOTS;
+            p.left = whole.left + row * whole.left_stride;
+            p.right = whole.right + column * whole.right_stride;
+            p.out = whole.out + row * whole.out_stride + column;
+            switch (whole.columns - column) {
+            case 1: dot_tile(1, &p); break;
+            case 2: dot_tile(2, &p); break;
+            case 3: dot_tile(3, &p); break;
+            default: dot_tile(COLUMN_DOTS, &p);
+            }
+        }
 }
 
 /* ------------------------------------------------------------------------------ small helpers */
@@ -340,54 +406,56 @@ INLINE void transpose_block(vector block[LANES])
     }
 }
 
-/* to (columns, rows) = from (rows, columns) transposed, block by block. */
-static void transpose(float *to, extent to_stride, const float *from, extent from_stride,
-                      extent rows, extent columns)
-{
-    for (extent r = 0; r < rows; r += LANES)
-        for (extent c = 0; c < columns; c += LANES) {
-            vector block[LANES];
-            UNROLL for (int l = 0; l < LANES; l++)
-                block[l] = r + l < rows ? load(from + (r + l) * from_stride + c) : zero();
-            transpose_block(block);
-            UNROLL for (int l = 0; l < LANES; l++)
-                if (c + l < columns) store(to + (c + l) * to_stride + r, block[l]);
-        }
-}
-
-/* Passes over the rows of a matrix go down strips of so many vectors of columns: enough additions
- * that do not wait for each other, and few enough for the registers. */
+/* Hidden units do not look at each other. What concerns them is done for a strip of so many vectors
+ * of units at a time, for all rows of the batch, stage after stage: enough additions that do not
+ * wait for each other, few enough for the registers, and what one stage has written is still in the
+ * first-level cache when the next one reads it. */
 enum { STRIP = 4 };
 
-/* Calls function(width, ...) for each strip of the columns; `column` is the strip's first. The
- * widths are constants, so each gets a version of its own. */
-#define FOR_STRIPS(columns, function, ...)                                                  \
-    for (extent column = 0; column < (columns); column += STRIP * LANES)                    \
-        switch (divided_up((columns) - column, LANES)) {                                    \
-        case 1: function(1, __VA_ARGS__); break;                                            \
-        case 2: function(2, __VA_ARGS__); break;                                            \
-        case 3: function(3, __VA_ARGS__); break;                                            \
-        default: function(STRIP, __VA_ARGS__);                                              \
+/* Calls function(width, net, column) for each strip of the hidden units; `column` is its first unit
+ * and `width` its vectors, a constant, so that each width gets a version of its own. */
+#define FOR_STRIPS(function, net)                                                              \
+    for (extent column = 0; column < (net)->sizes.n_hidden; column += STRIP * LANES)           \
+        switch (divided_up((net)->sizes.n_hidden - column, LANES)) {                           \
+        case 1: function(1, net, column); break;                                               \
+        case 2: function(2, net, column); break;                                               \
+        case 3: function(3, net, column); break;                                               \
+        default: function(STRIP, net, column);                                                 \
         }
 
-/* sums[c] = the sum of column c */
-INLINE void column_sums_of_strip(const int width, float *sums, const float *matrix, extent stride,
-                                 extent rows)
+/* to += by * from */
+INLINE void add_scaled(float *to, float by, const float *from, extent length)
 {
-    vector sum[STRIP];
-    UNROLL for (int v = 0; v < width; v++) sum[v] = zero();
-    for (extent r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < width; v++) sum[v] += load(matrix + r * stride + v * LANES);
-    UNROLL for (int v = 0; v < width; v++) store(sums + v * LANES, sum[v]);
+    for (extent at = 0; at < length; at += LANES)
+        store(to + at, load(to + at) + by * load(from + at));
 }
 
-static void column_sums(float *sums, const float *matrix, extent stride, extent rows,
-                        extent columns)
+/* The weight decays: what is left of it after this step. */
+INLINE void decay(const Network *net, float *weight, extent rows, extent stride, extent columns)
 {
-    FOR_STRIPS(columns, column_sums_of_strip, sums + column, matrix + column, stride, rows);
+    const float left = 1.0f - net->lr * net->options.weight_decay;
+    if (!net->descends || net->options.weight_decay == 0) return;
+    for (extent r = 0; r < rows; r++)
+        for (extent c = 0; c < columns; c += LANES)
+            store(weight + r * stride + c, left * load(weight + r * stride + c));
+}
+
+/* The product that is the gradient of a weight, from `offset` on. While training it goes into the
+ * weight itself: weight -= lr * gradient. */
+INLINE Product gradient(const Network *net, float *weight, float *gradient, extent offset, Product p)
+{
+    p.out = (net->descends ? weight : gradient) + offset;
+    p.adds = net->descends;
+    p.by = -net->lr;
+    return p;
 }
 
 /* ================================================================================ embedding.py */
+
+static int is_example(const Examples *examples, int64_t index)
+{
+    return index >= 0 && index < examples->examples;
+}
 
 /* Xb and Yb of the examples at `indices`. The binding has checked all of it once; the memory is the
  * caller's, though, and is checked again where it is read. Returns 0 if any is out of range. */
@@ -398,7 +466,7 @@ static int take_batch(Network *net, const Examples *examples, const int64_t *ind
     uint64_t wrong = 0;
     for (extent i = 0; i < n; i++) {
         const int64_t example = indices[i];
-        if (example < 0 || example >= examples->examples) return 0;
+        if (!is_example(examples, example)) return 0;
         const int64_t position = position_at(examples, example);
         if (position < 0 || position > last_start) return 0;
         for (extent j = 0; j <= B; j++) {
@@ -410,90 +478,166 @@ static int take_batch(Network *net, const Examples *examples, const int64_t *ind
     return !wrong;
 }
 
-/* Asks the memory for the positions of a later batch: they lie anywhere, and arrive meanwhile. */
+/* Asks the memory for the positions of the next batch: they lie anywhere, and arrive meanwhile. */
 static void fetch_early(const Network *net, const Examples *examples, const int64_t *indices)
 {
     const char *positions = examples->positions;
     for (extent i = 0; i < net->sizes.batch; i++)
-        if (indices[i] >= 0 && indices[i] < examples->examples)
+        if (is_example(examples, indices[i]))
             PREFETCH(positions + indices[i] * examples->positions_width);
 }
 
-/* embcat = C[Xb].view(n, -1). Whole vectors are written: what runs over the end of a character's
- * place is overwritten by the next one. */
+/* embcat, as what differs in it.
+ *
+ * Row i of embcat is C[Xb[i, 0]], C[Xb[i, 1]], ... side by side, and characters come again: at each
+ * place of the context a batch of 32 names has some 13 different ones. Call a place together with a
+ * character that stands there in some row a pair p. With W1[j] for the rows of W1 that meet place j,
+ *
+ *     hprebn[i]          = b1 + sum over the pairs p of row i of    C[character of p] @ W1[place of p]
+ *     dhprebn_of_pair[p] = sum over the rows i with pair p of       dhprebn[i]
+ *     dW1[j]             = sum over the pairs p of place j of       C[character of p].T @ dhprebn_of_pair[p]
+ *     dC[c]              = sum over the pairs p of character c of   dhprebn_of_pair[p] @ W1[place of p].T
+ *
+ * These are the heart's embcat @ W1 + b1, embcat.T @ dhprebn and dhprebn @ W1.T, with equal terms
+ * taken together: three products with a row for each example have one for each pair.
+ *
+ * Here the pairs are numbered, by place and character, and the rows of each are listed. */
 static void embedding_forward(Network *net)
 {
     const extent n = net->sizes.batch, B = net->sizes.block_size, E = net->sizes.n_embd;
-    for (extent i = 0; i < n; i++)
-        for (extent j = 0; j < B; j++) {
-            const float *from = net->parameters.C + net->Xb[i * B + j] * net->C_stride;
-            float *to = net->embcat + i * net->embcat_stride + j * E;
-            for (extent e = 0; e < E; e += LANES) store(to + e, load(from + e));
+    const extent V = net->sizes.vocabulary;
+    extent pairs = 0;
+    for (extent j = 0; j < B; j++) {
+        net->first_pair[j] = pairs;
+        memset(net->stands, 0, (size_t)V);
+        for (extent i = 0; i < n; i++) net->stands[net->Xb[i * B + j]] = 1;
+        for (extent id = 0; id < V; id++) { /* no branch: nobody can foretell which are there */
+            net->pair_of[id] = (int32_t)pairs;
+            net->character[pairs] = (int32_t)id;
+            pairs += net->stands[id];
         }
+        for (extent i = 0; i < n; i++) net->pair[i * B + j] = net->pair_of[net->Xb[i * B + j]];
+    }
+    net->first_pair[B] = pairs;
+    memset(net->next_row, 0, (size_t)pairs * sizeof *net->next_row);
+    for (extent i = 0; i < n * B; i++) net->next_row[net->pair[i]]++;
+
+    extent listed = 0;
+    for (extent p = 0; p < pairs; p++) {
+        const extent rows = net->next_row[p];
+        net->first_row[p] = net->next_row[p] = listed;
+        listed += rows;
+        memcpy(net->C_of_pair + p * net->C_stride,
+               net->parameters.C + net->character[p] * net->C_stride, (size_t)E * sizeof(float));
+    }
+    net->first_row[pairs] = listed;
+    for (extent i = 0; i < n; i++)
+        for (extent j = 0; j < B; j++) net->row[net->next_row[net->pair[i * B + j]]++] = (int32_t)i;
 }
 
-/* dC[Xb[i, j]] += demb[i, j], place by place; demb is dembcat as it lies. */
+/* dC[character of p] += dC_of_pair[p]; while training it goes into C itself. */
 static void embedding_backward(Network *net)
 {
-    const extent n = net->sizes.batch, B = net->sizes.block_size, E = net->sizes.n_embd;
-    memset(net->gradients.C, 0,
-           (size_t)(net->sizes.vocabulary * net->C_stride) * sizeof *net->gradients.C);
-    for (extent i = 0; i < n; i++)
-        for (extent j = 0; j < B; j++) {
-            const float *demb = net->d.embcat + i * net->embcat_stride + j * E;
-            float *dC = net->gradients.C + net->Xb[i * B + j] * net->C_stride;
-            for (extent e = 0; e < E; e += LANES) store(dC + e, load(dC + e) + load(demb + e));
-        }
+    const extent E = net->sizes.n_embd, pairs = net->first_pair[net->sizes.block_size];
+    float *to = net->descends ? net->parameters.C : net->gradients.C;
+    if (!net->descends)
+        memset(to, 0, (size_t)(net->sizes.vocabulary * net->C_stride) * sizeof *to);
+    for (extent p = 0; p < pairs; p++)
+        add_scaled(to + net->character[p] * net->C_stride, net->descends ? -net->lr : 1,
+                   net->dC_of_pair + p * net->C_stride, E);
 }
 
 /* ===================================================================================== linear.py
  * The hidden layer; the output layer, from the same file, comes after tanh. */
 
-/* hprebn = embcat @ W1 + b1 */
-static void linear_hidden_forward(Network *net)
+/* hprebn = embcat @ W1 + b1: what a pair contributes, and, a strip at a time, the sums of rows. */
+static void linear_hidden_forward_of_pairs(Network *net)
 {
-    product_plain((Product){
-        .out = net->hprebn, .out_stride = net->hidden_stride,
-        .start = net->parameters.b1, .start_stride = 0,
-        .left = net->embcat, .left_stride = net->embcat_stride,
-        .right = net->parameters.W1, .right_stride = net->hidden_stride,
-        .rows = net->sizes.batch, .depth = net->sizes.block_size * net->sizes.n_embd,
-        .columns = net->sizes.n_hidden,
-    });
+    const extent B = net->sizes.block_size, E = net->sizes.n_embd, stride = net->hidden_stride;
+    for (extent j = 0; j < B; j++) {
+        const extent first = net->first_pair[j];
+        product_plain((Product){
+            .out = net->hprebn_of_pair + first * stride, .out_stride = stride,
+            .left = net->C_of_pair + first * net->C_stride, .left_stride = net->C_stride,
+            .right = net->parameters.W1 + j * E * stride, .right_stride = stride,
+            .rows = net->first_pair[j + 1] - first, .depth = E, .columns = net->sizes.n_hidden,
+        });
+    }
 }
 
-/* dembcat = dhprebn @ W1.T    dW1 = embcat.T @ dhprebn    db1 = dhprebn.sum(0) */
-static void linear_hidden_backward(Network *net)
+INLINE void linear_hidden_forward(const int width, Network *net, extent column)
 {
-    const extent n = net->sizes.batch, H = net->sizes.n_hidden;
-    const extent BE = net->sizes.block_size * net->sizes.n_embd;
-
-    transpose(net->W1T, net->embcat_stride, net->parameters.W1, net->hidden_stride, BE, H);
-    product_plain((Product){
-        .out = net->d.embcat, .out_stride = net->embcat_stride,
-        .left = net->d.hprebn, .left_stride = net->hidden_stride,
-        .right = net->W1T, .right_stride = net->embcat_stride,
-        .rows = n, .depth = H, .columns = BE,
-    });
-    product_transposed((Product){
-        .out = net->gradients.W1, .out_stride = net->hidden_stride,
-        .left = net->embcat, .left_stride = net->embcat_stride,
-        .right = net->d.hprebn, .right_stride = net->hidden_stride,
-        .rows = BE, .depth = n, .columns = H,
-    });
-    column_sums(net->gradients.b1, net->d.hprebn, net->hidden_stride, n, H);
+    const extent n = net->sizes.batch, B = net->sizes.block_size, stride = net->hidden_stride;
+    const float *of_pair = net->hprebn_of_pair + column;
+    for (extent i = 0; i < n; i++) {
+        vector hprebn[STRIP];
+        UNROLL for (int v = 0; v < width; v++)
+            hprebn[v] = load(net->parameters.b1 + column + v * LANES);
+        for (extent j = 0; j < B; j++)
+            UNROLL for (int v = 0; v < width; v++)
+                hprebn[v] += load(of_pair + net->pair[i * B + j] * stride + v * LANES);
+        UNROLL for (int v = 0; v < width; v++)
+            store(net->hprebn + i * stride + column + v * LANES, hprebn[v]);
+    }
 }
 
-/* ============================================================================ batchnorm_fused.py
- * A strip of columns at a time, so that what one pass over the rows has read is still in the cache
- * for the next. */
+/* dhprebn_of_pair, and db1 = dhprebn.sum(0), which the pairs of one place add up to. */
+INLINE void linear_hidden_backward_to_pairs(const int width, Network *net, extent column)
+{
+    const extent stride = net->hidden_stride, pairs = net->first_pair[net->sizes.block_size];
+    vector db1[STRIP];
+    UNROLL for (int v = 0; v < width; v++) db1[v] = zero();
+    for (extent p = 0; p < pairs; p++) {
+        vector sum[STRIP];
+        UNROLL for (int v = 0; v < width; v++) sum[v] = zero();
+        for (extent k = net->first_row[p]; k < net->first_row[p + 1]; k++)
+            UNROLL for (int v = 0; v < width; v++)
+                sum[v] += load(net->d.hprebn + net->row[k] * stride + column + v * LANES);
+        UNROLL for (int v = 0; v < width; v++)
+            store(net->dhprebn_of_pair + p * stride + column + v * LANES, sum[v]);
+    }
+    for (extent p = 0; p < net->first_pair[1]; p++)
+        UNROLL for (int v = 0; v < width; v++)
+            db1[v] += load(net->dhprebn_of_pair + p * stride + column + v * LANES);
+    UNROLL for (int v = 0; v < width; v++)
+        store(net->gradients.b1 + column + v * LANES, db1[v]);
+}
 
-INLINE void batchnorm_forward_of_strip(const int width, Network *net, extent column)
+/* dembcat = dhprebn @ W1.T    dW1 = embcat.T @ dhprebn, by pairs */
+static void linear_hidden_backward_of_pairs(Network *net)
+{
+    const extent B = net->sizes.block_size, E = net->sizes.n_embd, H = net->sizes.n_hidden;
+    const extent stride = net->hidden_stride;
+    for (extent j = 0; j < B; j++) {
+        const extent first = net->first_pair[j], pairs = net->first_pair[j + 1] - first;
+        const float *dhprebn = net->dhprebn_of_pair + first * stride;
+        product_of_rows((Product){
+            .out = net->dC_of_pair + first * net->C_stride, .out_stride = net->C_stride,
+            .left = dhprebn, .left_stride = stride,
+            .right = net->parameters.W1 + j * E * stride, .right_stride = stride,
+            .rows = pairs, .depth = H, .columns = E,
+        });
+        decay(net, net->parameters.W1 + j * E * stride, E, stride, H);
+        product_transposed(gradient(net, net->parameters.W1, net->gradients.W1, j * E * stride,
+            (Product){
+                .out_stride = stride,
+                .left = net->C_of_pair + first * net->C_stride, .left_stride = net->C_stride,
+                .right = dhprebn, .right_stride = stride,
+                .rows = E, .depth = pairs, .columns = H,
+            }));
+    }
+}
+
+/* =================================================================== batchnorm_fused.py, tanh.py
+ * In one pass over the rows: a number goes from one stage to the other in its register. */
+
+/* bnmeani, bnvar_inv    hpreact = bngain * bnraw + bnbias    h = tanh(hpreact) */
+INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent column)
 {
     const float EPS = 1e-5f;
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *hprebn = net->hprebn + column;
-    float sums[STRIP * LANES];
+    ALIGNED float sums[STRIP * LANES];
     vector bnmeani[STRIP], bnvar[STRIP], bnvar_inv[STRIP];
 
     /* The mean is counted from the first row: then rows that are all alike differ from it by 0, and
@@ -517,22 +661,19 @@ INLINE void batchnorm_forward_of_strip(const int width, Network *net, extent col
     UNROLL for (int v = 0; v < width; v++) bnvar_inv[v] = load(net->bnvar_inv + column + v * LANES);
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
-            const extent at = i * stride + column + v * LANES;
+            const extent unit = column + v * LANES, at = i * stride + unit;
             const vector bnraw = (load(net->hprebn + at) - bnmeani[v]) * bnvar_inv[v];
+            const vector hpreact = load(net->parameters.bngain + unit) * bnraw
+                                   + load(net->parameters.bnbias + unit);
             store(net->bnraw + at, bnraw);
-            store(net->hpreact + at, load(net->parameters.bngain + column + v * LANES) * bnraw
-                                         + load(net->parameters.bnbias + column + v * LANES));
+            store(net->h + at, tanh_of(hpreact));
         }
 }
 
-static void batchnorm_forward(Network *net)
-{
-    FOR_STRIPS(net->sizes.n_hidden, batchnorm_forward_of_strip, net, column);
-}
-
-/* dbngain = (bnraw * dhpreact).sum(0)    dbnbias = dhpreact.sum(0)
+/* dhpreact = (1 - h**2) * dh
+ * dbngain = (bnraw * dhpreact).sum(0)    dbnbias = dhpreact.sum(0)
  * dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1)) */
-INLINE void batchnorm_backward_of_strip(const int width, Network *net, extent column)
+INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent column)
 {
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     vector dbngain[STRIP], dbnbias[STRIP], scale[STRIP];
@@ -541,9 +682,11 @@ INLINE void batchnorm_backward_of_strip(const int width, Network *net, extent co
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + column + v * LANES;
-            const vector dhpreact = load(net->d.hpreact + at);
+            const vector h = load(net->h + at);
+            const vector dhpreact = (1.0f - h * h) * load(net->d.h + at);
             dbngain[v] += load(net->bnraw + at) * dhpreact;
             dbnbias[v] += dhpreact;
+            store(net->d.hpreact + at, dhpreact);
         }
     UNROLL for (int v = 0; v < width; v++) {
         const extent at = column + v * LANES;
@@ -561,31 +704,6 @@ INLINE void batchnorm_backward_of_strip(const int width, Network *net, extent co
         }
 }
 
-static void batchnorm_backward(Network *net)
-{
-    FOR_STRIPS(net->sizes.n_hidden, batchnorm_backward_of_strip, net, column);
-}
-
-/* ===================================================================================== tanh.py */
-
-/* h = tanh(hpreact) */
-static void tanh_forward(Network *net)
-{
-    const extent length = net->sizes.batch * net->hidden_stride;
-    for (extent at = 0; at < length; at += LANES)
-        store(net->h + at, tanh_of(load(net->hpreact + at)));
-}
-
-/* dhpreact = (1 - h**2) * dh */
-static void tanh_backward(Network *net)
-{
-    const extent length = net->sizes.batch * net->hidden_stride;
-    for (extent at = 0; at < length; at += LANES) {
-        const vector h = load(net->h + at);
-        store(net->d.hpreact + at, (1.0f - h * h) * load(net->d.h + at));
-    }
-}
-
 /* ================================================================================== dropout.py
  * The masks are those of engines/masks.py, bit by bit: a function of seed, step and place. */
 
@@ -598,7 +716,7 @@ static uint64_t splitmix64(uint64_t x)
 }
 
 /* hdrop = h * mask, with the mask of this step. The padding of h is 0, and so is that of hdrop. */
-static void dropout_forward(Network *net)
+INLINE void dropout_forward(const int width, Network *net, extent column)
 {
     const extent n = net->sizes.batch, H = net->sizes.n_hidden;
     const uint64_t key = splitmix64(splitmix64(net->options.seed) + net->step);
@@ -612,13 +730,13 @@ static void dropout_forward(Network *net)
 
     for (extent i = 0; i < n; i++) {
         const uint32_t row = (uint32_t)key + (uint32_t)i * (uint32_t)H;
-        for (extent c = 0; c < H; c += LANES) {
-            const extent at = i * net->hidden_stride + c;
+        for (int v = 0; v < width; v++) {
+            const extent c = column + v * LANES, at = i * net->hidden_stride + c;
             bits x = lanes + (row + (uint32_t)c);
             x = ((x ^ x >> 16) * 0x7FEB352Du) ^ k1;
             x = (x ^ x >> 15) * 0x846CA68Bu;
             x = x ^ x >> 16;
-            const vector mask = select(ALL_BITS_IF(x >= threshold), on, zero());
+            const vector mask = blend(ALL_BITS_IF(x >= threshold), on, zero());
             store(net->mask + at, mask);
             store(net->hdrop + at, load(net->h + at) * mask);
         }
@@ -626,152 +744,198 @@ static void dropout_forward(Network *net)
 }
 
 /* dh = dhdrop * mask, where dhdrop lies */
-static void dropout_backward(Network *net)
+INLINE void dropout_backward(const int width, Network *net, extent column)
 {
-    const extent length = net->sizes.batch * net->hidden_stride;
-    for (extent at = 0; at < length; at += LANES)
-        store(net->d.h + at, load(net->d.h + at) * load(net->mask + at));
+    for (extent i = 0; i < net->sizes.batch; i++)
+        UNROLL for (int v = 0; v < width; v++) {
+            const extent at = i * net->hidden_stride + column + v * LANES;
+            store(net->d.h + at, load(net->d.h + at) * load(net->mask + at));
+        }
 }
 
 /* ===================================================================================== linear.py
- * The output layer. */
+ * The output layer. A vocabulary fills vectors badly (27 characters fill 1.7 of 16 lanes), so hidden
+ * units or rows of the batch lie along the lanes instead: W2 lies as W2T (V, H), the logits as
+ * logitsT (V, n), and h is turned over, strip by strip, to hdropT (H, n). */
 
-/* logits = hdrop @ W2 + b2, where hdrop is h unless there is dropout. The padding of b2 is minus infinity, and so is that of the logits. */
+/* hdropT = hdrop.T, where hdrop is h unless there is dropout. */
+INLINE void turn_over(const int width, Network *net, extent column)
+{
+    const extent n = net->sizes.batch;
+    for (extent i = 0; i < n; i += LANES)
+        for (int v = 0; v < width; v++) {
+            vector block[LANES];
+            UNROLL for (int l = 0; l < LANES; l++)
+                block[l] = i + l < n ? load(net->hdrop + (i + l) * net->hidden_stride + column
+                                            + v * LANES)
+                                     : zero();
+            transpose_block(block);
+            UNROLL for (int l = 0; l < LANES; l++)
+                store(net->hdropT + (column + v * LANES + l) * net->batch_stride + i, block[l]);
+        }
+}
+
+/* logits.T = W2.T @ hdrop.T + b2, a column */
 static void linear_output_forward(Network *net)
 {
+    const extent n = net->sizes.batch, V = net->sizes.vocabulary, stride = net->batch_stride;
+    for (extent v = 0; v < V; v++)
+        for (extent i = 0; i < n; i += LANES)
+            store(net->logitsT + v * stride + i, zero() + net->parameters.b2[v]);
     product_plain((Product){
-        .out = net->logits, .out_stride = net->logits_stride,
-        .start = net->parameters.b2, .start_stride = 0,
-        .left = net->hdrop, .left_stride = net->hidden_stride,
-        .right = net->parameters.W2, .right_stride = net->logits_stride,
-        .rows = net->sizes.batch, .depth = net->sizes.n_hidden, .columns = net->sizes.vocabulary,
+        .out = net->logitsT, .out_stride = stride,
+        .left = net->parameters.W2T, .left_stride = net->hidden_stride,
+        .right = net->hdropT, .right_stride = stride,
+        .rows = V, .depth = net->sizes.n_hidden, .columns = n,
+        .adds = 1, .by = 1,
     });
 }
 
-/* dhdrop = dlogits @ W2.T    dW2 = hdrop.T @ dlogits    db2 = dlogits.sum(0) */
+/* db2 = dlogits.sum(0), LANES characters at a time */
+static void linear_output_backward_bias(Network *net)
+{
+    const extent n = net->sizes.batch, V = net->sizes.vocabulary;
+    for (extent v = 0; v < V; v += LANES) {
+        vector sums[LANES];
+        for (extent l = 0; l < LANES; l++) {
+            sums[l] = zero();
+            if (v + l < V)
+                for (extent i = 0; i < n; i += LANES)
+                    sums[l] += load(net->d.logitsT + (v + l) * net->batch_stride + i);
+        }
+        store(net->gradients.b2 + v, sums_of_lanes(sums));
+    }
+}
+
+/* dhdrop = dlogits @ W2.T    dW2.T = dlogits.T @ hdrop */
 static void linear_output_backward(Network *net)
 {
-    const extent n = net->sizes.batch, H = net->sizes.n_hidden, V = net->sizes.vocabulary;
-
-    transpose(net->W2T, net->hidden_stride, net->parameters.W2, net->logits_stride, H, V);
-    product_plain((Product){
-        .out = net->d.h, .out_stride = net->hidden_stride,
-        .left = net->d.logits, .left_stride = net->logits_stride,
-        .right = net->W2T, .right_stride = net->hidden_stride,
+    const extent n = net->sizes.batch, V = net->sizes.vocabulary, H = net->sizes.n_hidden;
+    const extent stride = net->hidden_stride;
+    product_transposed((Product){
+        .out = net->d.h, .out_stride = stride,
+        .left = net->d.logitsT, .left_stride = net->batch_stride,
+        .right = net->parameters.W2T, .right_stride = stride,
         .rows = n, .depth = V, .columns = H,
     });
-    product_transposed((Product){
-        .out = net->gradients.W2, .out_stride = net->logits_stride,
-        .left = net->hdrop, .left_stride = net->hidden_stride,
-        .right = net->d.logits, .right_stride = net->logits_stride,
-        .rows = H, .depth = n, .columns = V,
-    });
-    column_sums(net->gradients.b2, net->d.logits, net->logits_stride, n, V);
+    decay(net, net->parameters.W2T, V, stride, H);
+    product_plain(gradient(net, net->parameters.W2T, net->gradients.W2T, 0,
+        (Product){
+            .out_stride = stride,
+            .left = net->d.logitsT, .left_stride = net->batch_stride,
+            .right = net->hdrop, .right_stride = stride,
+            .rows = V, .depth = n, .columns = H,
+        }));
+    linear_output_backward_bias(net);
 }
 
 /* ======================================================================== cross_entropy_fused.py
  * Forward and backward in one go, for they share the exponentials:
  *
- *     loss = mean of log(counts_sum) - norm_logits[Yb]       dlogits = (probs - one_hot(Yb)) / n */
+ *     loss = mean of log(counts_sum) - norm_logits[Yb]       dlogits = (probs - one_hot(Yb)) / n
+ *
+ * A lane is a row of the batch. */
+
+/* The sum of log(counts_sum) - norm_logits[Yb] over the LANES rows from `first` on; leaves their
+ * dlogits, and zeros for rows that do not exist. */
+INLINE double cross_entropy_of_rows(Network *net, extent first)
+{
+    const extent n = net->sizes.batch, V = net->sizes.vocabulary, stride = net->batch_stride;
+    const float *logits = net->logitsT + first;
+    float *dlogits = net->d.logitsT + first;
+    ALIGNED float maxes[LANES], sums[LANES];
+
+    vector logit_maxes = load(logits);
+    for (extent v = 1; v < V; v++) logit_maxes = larger(logit_maxes, load(logits + v * stride));
+    vector counts_sum = zero();
+    for (extent v = 0; v < V; v++) {
+        const vector counts = exp_of(load(logits + v * stride) - logit_maxes);
+        counts_sum += counts;
+        store(dlogits + v * stride, counts);
+    }
+    const vector per_count = load(net->weight_of_row + first) / counts_sum;
+    for (extent v = 0; v < V; v++)
+        store(dlogits + v * stride, load(dlogits + v * stride) * per_count);
+
+    /* One logarithm for all: a sum is between 1 and V < 2**31, and a product of 16 such numbers
+     * stays far below a double's largest. */
+    store(maxes, logit_maxes);
+    store(sums, counts_sum);
+    double product_of_sums = 1, norm_logits = 0;
+    for (extent l = 0; l < LANES && first + l < n; l++) {
+        const extent at = net->Yb[first + l] * stride + l;
+        dlogits[at] -= 1.0f / (float)n;
+        norm_logits += (double)(logits[at] - maxes[l]);
+        product_of_sums *= (double)sums[l];
+    }
+    return log(product_of_sums) - norm_logits;
+}
 
 /* Returns the loss and leaves dlogits. */
 static float cross_entropy_forward_and_backward(Network *net)
 {
-    const extent n = net->sizes.batch, stride = net->logits_stride;
-    const extent padded_V = divided_up(net->sizes.vocabulary, LANES) * LANES;
+    const extent n = net->sizes.batch;
     double loss = 0;
-
-    for (extent i = 0; i < n; i++) {
-        const float *logits = net->logits + i * stride;
-        float *dlogits = net->d.logits + i * stride;
-        const extent Y = net->Yb[i];
-
-        vector maxes = load(logits);
-        for (extent c = LANES; c < padded_V; c += LANES) maxes = larger(maxes, load(logits + c));
-        const float logit_max = largest_lane(maxes);
-
-        vector sums = zero();
-        for (extent c = 0; c < padded_V; c += LANES) {
-            const vector counts = exp_of(load(logits + c) - logit_max);
-            sums += counts;
-            store(dlogits + c, counts);
-        }
-        const float counts_sum = sum_of_lanes(sums);
-        loss += logf(counts_sum) - (logits[Y] - logit_max);
-
-        const float per_count = 1.0f / (counts_sum * (float)n);
-        for (extent c = 0; c < padded_V; c += LANES)
-            store(dlogits + c, load(dlogits + c) * per_count);
-        dlogits[Y] -= 1.0f / (float)n;
-    }
+    for (extent i = 0; i < n; i += LANES) loss += cross_entropy_of_rows(net, i);
     return (float)(loss / (double)n);
-}
-
-/* ================================================================================== the update */
-
-/* The parameter -= lr * its gradient. The padding's gradients are zero. */
-INLINE void descend(float *parameter, const float *gradient, extent length, float lr)
-{
-    for (extent at = 0; at < length; at += LANES)
-        store(parameter + at, load(parameter + at) - lr * load(gradient + at));
-}
-
-/* The parameter -= lr * (its gradient + decay * the parameter). */
-INLINE void descend_and_decay(float *parameter, const float *gradient, extent length, float lr,
-                              float decay)
-{
-    for (extent at = 0; at < length; at += LANES) {
-        const vector now = load(parameter + at);
-        store(parameter + at, now - lr * (load(gradient + at) + decay * now));
-    }
-}
-
-static void update(Network *net, float lr)
-{
-    const float decay = net->options.weight_decay;
-    for (int t = 0; t < TENSORS; t++) {
-        const extent length = net->parameter_layouts[t].rows * net->parameter_layouts[t].stride;
-        float *parameter = net->parameters.each[t];
-        const float *gradient = net->gradients.each[t];
-        const int decays = parameter == net->parameters.W1 || parameter == net->parameters.W2;
-        if (decays && decay > 0)
-            descend_and_decay(parameter, gradient, length, lr, decay);
-        else
-            descend(parameter, gradient, length, lr);
-    }
 }
 
 /* =================================================================================== passes.py */
 
+/* What concerns a strip of hidden units, from their inputs to what the output layer reads. */
+INLINE void hidden_forward(const int width, Network *net, extent column)
+{
+    linear_hidden_forward(width, net, column);
+    batchnorm_and_tanh_forward(width, net, column);
+    if (net->options.dropout > 0) dropout_forward(width, net, column);
+    turn_over(width, net, column);
+}
+
+/* The same backward, from dhdrop to dhprebn_of_pair. */
+INLINE void hidden_backward(const int width, Network *net, extent column)
+{
+    if (net->options.dropout > 0) dropout_backward(width, net, column);
+    batchnorm_and_tanh_backward(width, net, column);
+    linear_hidden_backward_to_pairs(width, net, column);
+}
+
 static float forward_and_backward(Network *net)
 {
     embedding_forward(net);
-    linear_hidden_forward(net);
-    batchnorm_forward(net);
-    const int dropout = net->options.dropout > 0;
-    tanh_forward(net);
-    if (dropout) dropout_forward(net);
+    linear_hidden_forward_of_pairs(net);
+    FOR_STRIPS(hidden_forward, net);
     linear_output_forward(net);
     const float loss = cross_entropy_forward_and_backward(net);
     linear_output_backward(net);
-    if (dropout) dropout_backward(net);
-    tanh_backward(net);
-    batchnorm_backward(net);
-    linear_hidden_backward(net);
+    FOR_STRIPS(hidden_backward, net);
+    linear_hidden_backward_of_pairs(net);
     embedding_backward(net);
     return loss;
+}
+
+/* The parameters of one row -= lr * their gradients; the others have been updated on the way. */
+static void update(Network *net)
+{
+    const extent V = net->sizes.vocabulary, H = net->sizes.n_hidden;
+    add_scaled(net->parameters.b1, -net->lr, net->gradients.b1, H);
+    add_scaled(net->parameters.b2, -net->lr, net->gradients.b2, V);
+    add_scaled(net->parameters.bngain, -net->lr, net->gradients.bngain, H);
+    add_scaled(net->parameters.bnbias, -net->lr, net->gradients.bnbias, H);
 }
 
 int64_t RUN_STEPS(Network *net, const Examples *examples, const int64_t *indices, const float *lrs,
                   int64_t steps, float *losses)
 {
+    const extent n = net->sizes.batch;
+    network_aim(net, lrs != NULL);
     for (int64_t step = 0; step < steps; step++) {
-        const int64_t *batch = indices + step * net->sizes.batch;
+        const int64_t *batch = indices + step * n;
         if (!take_batch(net, examples, batch)) return step;
-        if (step + 1 < steps) fetch_early(net, examples, batch + net->sizes.batch);
+        if (step + 1 < steps) fetch_early(net, examples, batch + n);
+        net->lr = lrs != NULL ? lrs[step] : 0;
         losses[step] = forward_and_backward(net);
-        if (lrs == NULL) continue;
-        update(net, lrs[step]);
+        if (!net->descends) continue;
+        update(net);
         net->step++;
     }
     return steps;

@@ -60,7 +60,7 @@ typedef union {
         float *C;      /* (V, E) */
         float *W1;     /* (B*E, H) */
         float *b1;     /* (1, H) */
-        float *W2;     /* (H, V) */
+        float *W2T;    /* (H, V), as its transposed (V, H) */
         float *b2;     /* (1, V) */
         float *bngain; /* (1, H) */
         float *bnbias; /* (1, H) */
@@ -69,14 +69,13 @@ typedef union {
 } Parameters;
 
 /* The gradients of what lies between the parameters and the loss. */
-enum { ACTIVATIONS = 5 };
+enum { ACTIVATIONS = 4 };
 typedef union {
     struct {
-        float *logits;  /* (n, V) */
+        float *logitsT; /* (n, V), as its transposed (V, n) */
         float *h;       /* (n, H) */
         float *hpreact; /* (n, H) */
         float *hprebn;  /* (n, H) */
-        float *embcat;  /* (n, B*E) */
     };
     float *each[ACTIVATIONS];
 } Activations;
@@ -88,9 +87,11 @@ typedef struct {
     float weight_decay; /* W1 and W2 lose lr * weight_decay of themselves in every step */
 } Options;
 
-/* How a matrix lies in memory: row r starts at r * stride. */
+/* How a matrix lies in memory: row r starts at r * stride, or column c at c * stride where it lies
+ * transposed. */
 typedef struct {
     extent rows, columns, stride;
+    int transposed;
 } Layout;
 
 /* Everything a step touches, in one block of memory. Only `parameters` and `step` carry anything
@@ -99,32 +100,52 @@ typedef struct {
     Sizes sizes;
     Options options;
     uint64_t step;        /* the number of the next step, of which its mask is a function */
-    extent C_stride;      /* E padded: of C and dC */
-    extent embcat_stride; /* B*E padded: of embcat, dembcat and W1T */
-    extent hidden_stride; /* H padded: of hprebn ... h, their gradients, W1, dW1 and W2T */
-    extent logits_stride; /* V padded: of logits, dlogits, W2 and dW2 */
+    extent C_stride;      /* E padded: of C, and of what is like it */
+    extent hidden_stride; /* H padded: of W1, W2T, hprebn ... h, and their gradients */
+    extent batch_stride;  /* n padded: of logitsT, dlogitsT and hdropT */
 
     Layout parameter_layouts[TENSORS];
     Parameters parameters;
     Parameters gradients;
 
+    int descends; /* whether gradients go into the parameters, or are only looked at */
+    float lr;
+
     int32_t *Xb; /* (n, B) */
     int32_t *Yb; /* (n,) */
-    float *embcat;
+
+    /* The pairs of a batch: a place of the context, and a character that stands there in some row
+     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1. */
+    int32_t *pair;      /* (n, B): which pair place j of row i is */
+    extent *first_pair; /* (B + 1,) */
+    int32_t *character; /* (pairs,) */
+    extent *first_row;  /* (pairs + 1,) */
+    int32_t *row;       /* (n * B,) */
+    extent *next_row;   /* (pairs,), while the rows are listed */
+    uint8_t *stands;    /* (V,): whether a character stands at a place */
+    int32_t *pair_of;   /* (V,): the pair of each character at a place, while they are numbered */
+    float *C_of_pair;       /* (pairs, E) */
+    float *dC_of_pair;      /* (pairs, E) */
+    float *hprebn_of_pair;  /* (pairs, H) */
+    float *dhprebn_of_pair; /* (pairs, H), in the place of hprebn_of_pair */
+
     float *hprebn;
     float *bnvar_inv;
-    float *bnraw;
+    float *bnraw;   /* in the place of hprebn */
     float *hpreact;
-    float *h;
-    float *mask;  /* dropout's, and what it leaves of h; without dropout there is neither, */
-    float *hdrop; /* and hdrop is h itself */
-    float *logits;
+    float *h;       /* in the place of hpreact */
+    float *mask;    /* dropout's, and what it leaves of h; without dropout there is neither, */
+    float *hdrop;   /* and hdrop is h itself */
+    float *hdropT;  /* (H, n) */
+    float *logitsT; /* (V, n) */
+    float *weight_of_row; /* (n,): 1/n, and 0 in the padding */
 
+    /* d.logitsT is dlogits, d.h is dh (before dropout's backward, dhdrop) ... While training dhpreact
+     * and dhprebn take the place of dh; whoever looks at gradients finds each in its own. */
     Layout activation_layouts[ACTIVATIONS];
-    Activations d; /* d.logits is dlogits, d.h is dh (before dropout's backward, dhdrop) ... */
+    Activations d;
+    float *own[ACTIVATIONS];
 
-    float *W1T; /* W1 and W2 transposed, for the products of the backward pass */
-    float *W2T;
     void *memory; /* what to free */
 } Network;
 
@@ -134,6 +155,9 @@ enum { BASELINE, AVX2, AVX512, INSTRUCTION_SETS };
  * number of the first step that will be run. */
 Network *network_create(Sizes sizes, Options options, uint64_t step);
 void network_destroy(Network *network);
+
+/* Whether the steps to come train, or only leave gradients to be looked at. */
+void network_aim(Network *network, int descends);
 
 /* Copy the parameters in and out, and the gradients out, as dense rows without padding. */
 void network_load(Network *network, const Parameters *from);

@@ -3,6 +3,7 @@
 
 #if defined(__GNUC__) && defined(__x86_64__)
 /* What the headers define must not be compiled for AVX2: other files might end up calling it. */
+#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@
 #define LANES 8
 #define TILE_ROWS 4 /* 16 registers: 4 * 3 sums, 3 vectors of `right`, one element of `left` */
 #define TILE_VECTORS 3
+#define ROW_DOTS 2
+#define COLUMN_DOTS 4
+#define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
 #include "kernel.c"
 
 #if defined(__clang__)

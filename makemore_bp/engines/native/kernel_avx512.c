@@ -3,6 +3,7 @@
 
 #if defined(__GNUC__) && defined(__x86_64__)
 /* What the headers define must not be compiled for AVX-512: other files might end up calling it. */
+#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,6 +20,9 @@
 #define LANES 16
 #define TILE_ROWS 8 /* 32 registers: 8 * 3 sums, 3 vectors of `right`, one element of `left` */
 #define TILE_VECTORS 3
+#define ROW_DOTS 4
+#define COLUMN_DOTS 4
+#define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
 #include "kernel.c"
 
 #if defined(__clang__)

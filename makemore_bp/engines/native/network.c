@@ -47,39 +47,61 @@ static void *piece(Block *block, extent rows, extent stride, size_t element)
     return start;
 }
 
+/* How many lines of `stride` elements a matrix takes. */
+static extent lines(Layout layout)
+{
+    return layout.transposed ? layout.columns : layout.rows;
+}
+
 static float *floats(Block *block, Layout layout)
 {
-    return piece(block, layout.rows, layout.stride, sizeof(float));
+    return piece(block, lines(layout), layout.stride, sizeof(float));
 }
 
 static void lay_out(Network *net, Block *block)
 {
     const extent n = net->sizes.batch;
-    const Layout hidden = {n, net->sizes.n_hidden, net->hidden_stride};
-    const Layout unit = {1, net->sizes.n_hidden, net->hidden_stride};
+    const Layout hidden = {n, net->sizes.n_hidden, net->hidden_stride, 0};
+    const Layout unit = {1, net->sizes.n_hidden, net->hidden_stride, 0};
     for (int t = 0; t < TENSORS; t++) {
         net->parameters.each[t] = floats(block, net->parameter_layouts[t]);
         net->gradients.each[t] = floats(block, net->parameter_layouts[t]);
     }
-    net->Xb = piece(block, n, net->sizes.block_size, sizeof(int32_t));
+    const extent B = net->sizes.block_size, V = net->sizes.vocabulary;
+    const extent pairs = B * (n < V ? n : V); /* at most */
+    net->Xb = piece(block, n, B, sizeof(int32_t));
     net->Yb = piece(block, n, 1, sizeof(int32_t));
-    /* Characters are moved as whole vectors, and the last one of a row may reach into the next row:
-     * hence one row more. */
-    net->embcat = piece(block, n + 1, net->embcat_stride, sizeof(float));
-    net->hprebn = floats(block, hidden);
+    net->pair = piece(block, n, B, sizeof(int32_t));
+    net->first_pair = piece(block, B + 1, 1, sizeof(extent));
+    net->character = piece(block, pairs + 1, 1, sizeof(int32_t));
+    net->first_row = piece(block, pairs + 1, 1, sizeof(extent));
+    net->row = piece(block, n, B, sizeof(int32_t));
+    net->next_row = piece(block, pairs, 1, sizeof(extent));
+    net->stands = piece(block, V, 1, 1);
+    net->pair_of = piece(block, V, 1, sizeof(int32_t));
+    net->C_of_pair = piece(block, pairs, net->C_stride, sizeof(float));
+    net->dC_of_pair = piece(block, pairs, net->C_stride, sizeof(float));
+    net->hprebn_of_pair = net->dhprebn_of_pair
+        = piece(block, pairs, net->hidden_stride, sizeof(float));
+    net->hprebn = net->bnraw = floats(block, hidden);
     net->bnvar_inv = floats(block, unit);
-    net->bnraw = floats(block, hidden);
-    net->hpreact = floats(block, hidden);
-    net->h = net->hdrop = floats(block, hidden);
+    net->hpreact = net->h = net->hdrop = floats(block, hidden);
     if (net->options.dropout > 0) {
         net->mask = floats(block, hidden);
         net->hdrop = floats(block, hidden);
     }
-    net->logits = piece(block, n, net->logits_stride, sizeof(float));
+    net->hdropT = piece(block, net->hidden_stride, net->batch_stride, sizeof(float));
+    net->logitsT = piece(block, V, net->batch_stride, sizeof(float));
+    net->weight_of_row = piece(block, 1, net->batch_stride, sizeof(float));
     for (int a = 0; a < ACTIVATIONS; a++)
-        net->d.each[a] = piece(block, n + 1, net->activation_layouts[a].stride, sizeof(float));
-    net->W1T = piece(block, net->sizes.n_hidden, net->embcat_stride, sizeof(float));
-    net->W2T = piece(block, net->sizes.vocabulary, net->hidden_stride, sizeof(float));
+        net->own[a] = floats(block, net->activation_layouts[a]);
+}
+
+void network_aim(Network *net, int descends)
+{
+    net->descends = descends;
+    memcpy(net->d.each, net->own, sizeof net->own);
+    if (descends) net->d.hpreact = net->d.hprebn = net->d.h;
 }
 
 /* A row's length in whole vectors. Rows a multiple of some hundred bytes apart would share few
@@ -96,23 +118,21 @@ Network *network_create(Sizes sizes, Options options, uint64_t step)
     Network *net = calloc(1, sizeof *net);
     if (net == NULL) return NULL;
     const extent V = sizes.vocabulary, E = sizes.n_embd, H = sizes.n_hidden, n = sizes.batch;
-    const extent BE = sizes.block_size * E;
     net->sizes = sizes;
     net->options = options;
     net->step = step;
     net->C_stride = padded(E);
-    net->embcat_stride = padded(BE);
     net->hidden_stride = padded(H);
-    net->logits_stride = padded(V);
+    net->batch_stride = padded(n);
 
-    const Layout unit = {1, H, net->hidden_stride}, hidden = {n, H, net->hidden_stride};
+    const extent across = net->hidden_stride;
+    const Layout unit = {1, H, across, 0}, hidden = {n, H, across, 0};
     const Layout parameters[TENSORS] = {
-        {V, E, net->C_stride}, {BE, H, net->hidden_stride}, unit, {H, V, net->logits_stride},
-        {1, V, net->logits_stride}, unit, unit,
+        {V, E, net->C_stride, 0}, {sizes.block_size * E, H, across, 0}, unit, {H, V, across, 1},
+        {1, V, padded(V), 0}, unit, unit,
     };
-    const Layout activations[ACTIVATIONS] = {
-        {n, V, net->logits_stride}, hidden, hidden, hidden, {n, BE, net->embcat_stride},
-    };
+    const Layout logits = {n, V, net->batch_stride, 1};
+    const Layout activations[ACTIVATIONS] = {logits, hidden, hidden, hidden};
     memcpy(net->parameter_layouts, parameters, sizeof parameters);
     memcpy(net->activation_layouts, activations, sizeof activations);
 
@@ -126,6 +146,7 @@ Network *network_create(Sizes sizes, Options options, uint64_t step)
     }
     block.next = (char *)net->memory + (LINE - (uintptr_t)net->memory % LINE) % LINE;
     lay_out(net, &block);
+    for (extent i = 0; i < n; i++) net->weight_of_row[i] = 1.0f / (float)n;
     return net;
 }
 
@@ -138,11 +159,22 @@ void network_destroy(Network *net)
 
 /* ----------------------------------------------------------------------------------- in and out */
 
-static void store_rows(float *to, const float *from, Layout layout)
+static extent place(Layout layout, extent row, extent column)
+{
+    return layout.transposed ? column * layout.stride + row : row * layout.stride + column;
+}
+
+/* Dense rows from a matrix as it lies, and back. */
+static void store_matrix(float *to, const float *from, Layout layout)
 {
     for (extent r = 0; r < layout.rows; r++)
-        memcpy(to + r * layout.columns, from + r * layout.stride,
-               (size_t)layout.columns * sizeof(float));
+        for (extent c = 0; c < layout.columns; c++) *to++ = from[place(layout, r, c)];
+}
+
+static void load_matrix(float *to, const float *from, Layout layout)
+{
+    for (extent r = 0; r < layout.rows; r++)
+        for (extent c = 0; c < layout.columns; c++) to[place(layout, r, c)] = *from++;
 }
 
 void network_load(Network *net, const Parameters *from)
@@ -150,29 +182,23 @@ void network_load(Network *net, const Parameters *from)
     for (int t = 0; t < TENSORS; t++) {
         const Layout layout = net->parameter_layouts[t];
         float *to = net->parameters.each[t];
-        memset(to, 0, (size_t)(layout.rows * layout.stride) * sizeof(float));
-        for (extent r = 0; r < layout.rows; r++)
-            memcpy(to + r * layout.stride, from->each[t] + r * layout.columns,
-                   (size_t)layout.columns * sizeof(float));
+        memset(to, 0, (size_t)lines(layout) * (size_t)layout.stride * sizeof *to);
+        load_matrix(to, from->each[t], layout);
     }
-    /* The padding of b2 belongs to characters that do not exist: with a bias of minus infinity
-     * their probability is zero, and so is every gradient that would change it. */
-    for (extent v = net->sizes.vocabulary; v < net->logits_stride; v++)
-        net->parameters.b2[v] = -INFINITY;
 }
 
 void network_store(const Network *net, const Parameters *to)
 {
     for (int t = 0; t < TENSORS; t++)
-        store_rows(to->each[t], net->parameters.each[t], net->parameter_layouts[t]);
+        store_matrix(to->each[t], net->parameters.each[t], net->parameter_layouts[t]);
 }
 
 void network_store_gradients(const Network *net, const Parameters *to, const Activations *also)
 {
     for (int t = 0; t < TENSORS; t++)
-        store_rows(to->each[t], net->gradients.each[t], net->parameter_layouts[t]);
+        store_matrix(to->each[t], net->gradients.each[t], net->parameter_layouts[t]);
     for (int a = 0; a < ACTIVATIONS; a++)
-        store_rows(also->each[a], net->d.each[a], net->activation_layouts[a]);
+        store_matrix(also->each[a], net->own[a], net->activation_layouts[a]);
 }
 
 /* ------------------------------------------------------------------------------------- checks */
