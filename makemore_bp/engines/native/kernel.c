@@ -213,7 +213,8 @@ INLINE vector tanh_of(vector x)
 {
     const bits sign = as_bits(x) & 0x80000000u;
     vector scale, rest;
-    exp_in_parts(-2.0f * as_vector(as_bits(x) ^ sign), 1, &scale, &rest);
+    const vector below = as_vector(as_bits(x) | 0x80000000u); /* -|x| */
+    exp_in_parts(below + below, 1, &scale, &rest);
     const vector t = scale * rest + (scale - 1.0f);
     return as_vector(as_bits(-t / (2.0f + t)) | sign);
 }
@@ -487,6 +488,32 @@ static void fetch_early(const Network *net, const Examples *examples, const int6
             PREFETCH(positions + indices[i] * examples->positions_width);
 }
 
+/* Lists the rows of every pair, and the pairs by how many rows they have: a loop over as many rows
+ * as the one before it ends where the processor expects it to. */
+static void list_rows(Network *net)
+{
+    const extent n = net->sizes.batch, B = net->sizes.block_size, pairs = net->first_pair[B];
+    const int32_t *pair = net->pair;
+    extent *first_row = net->first_row, *next_row = net->next_row, *next_place = net->next_place;
+    int32_t *rows = net->rows;
+
+    memset(rows, 0, (size_t)pairs * sizeof *rows);
+    for (extent at = 0; at < n * B; at++) rows[pair[at]]++;
+
+    memset(next_place, 0, (size_t)(n + 2) * sizeof *next_place);
+    for (extent p = 0; p < pairs; p++) next_place[rows[p] + 1]++;
+    for (extent k = 1; k <= n; k++) next_place[k + 1] += next_place[k];
+    for (extent p = 0; p < pairs; p++) net->by_rows[next_place[rows[p]]++] = (int32_t)p;
+
+    first_row[0] = 0;
+    for (extent p = 0; p < pairs; p++) {
+        next_row[p] = first_row[p];
+        first_row[p + 1] = first_row[p] + rows[p];
+    }
+    for (extent i = 0; i < n; i++)
+        for (extent j = 0; j < B; j++) net->row[next_row[pair[i * B + j]]++] = (int32_t)i;
+}
+
 /* embcat, as what differs in it.
  *
  * Row i of embcat is C[Xb[i, 0]], C[Xb[i, 1]], ... side by side, and characters come again: at each
@@ -501,38 +528,34 @@ static void fetch_early(const Network *net, const Examples *examples, const int6
  * These are the heart's embcat @ W1 + b1, embcat.T @ dhprebn and dhprebn @ W1.T, with equal terms
  * taken together: three products with a row for each example have one for each pair.
  *
- * Here the pairs are numbered, by place and character, and the rows of each are listed. */
+ * Here the pairs are numbered, by place and character. */
 static void embedding_forward(Network *net)
 {
-    const extent n = net->sizes.batch, B = net->sizes.block_size, E = net->sizes.n_embd;
-    const extent V = net->sizes.vocabulary;
+    const extent n = net->sizes.batch, B = net->sizes.block_size, V = net->sizes.vocabulary;
+    const int32_t *Xb = net->Xb;
+    int32_t *pair = net->pair, *pair_of = net->pair_of, *character = net->character;
+    uint8_t *stands = net->stands;
     extent pairs = 0;
+
     for (extent j = 0; j < B; j++) {
         net->first_pair[j] = pairs;
-        memset(net->stands, 0, (size_t)V);
-        for (extent i = 0; i < n; i++) net->stands[net->Xb[i * B + j]] = 1;
+        memset(stands, 0, (size_t)V);
+        for (extent i = 0; i < n; i++) stands[Xb[i * B + j]] = 1;
         for (extent id = 0; id < V; id++) { /* no branch: nobody can foretell which are there */
-            net->pair_of[id] = (int32_t)pairs;
-            net->character[pairs] = (int32_t)id;
-            pairs += net->stands[id];
+            pair_of[id] = (int32_t)pairs;
+            character[pairs] = (int32_t)id;
+            pairs += stands[id];
         }
-        for (extent i = 0; i < n; i++) net->pair[i * B + j] = net->pair_of[net->Xb[i * B + j]];
+        for (extent i = 0; i < n; i++) pair[i * B + j] = pair_of[Xb[i * B + j]];
     }
     net->first_pair[B] = pairs;
-    memset(net->next_row, 0, (size_t)pairs * sizeof *net->next_row);
-    for (extent i = 0; i < n * B; i++) net->next_row[net->pair[i]]++;
 
-    extent listed = 0;
-    for (extent p = 0; p < pairs; p++) {
-        const extent rows = net->next_row[p];
-        net->first_row[p] = net->next_row[p] = listed;
-        listed += rows;
+    list_rows(net);
+
+    for (extent p = 0; p < pairs; p++)
         memcpy(net->C_of_pair + p * net->C_stride,
-               net->parameters.C + net->character[p] * net->C_stride, (size_t)E * sizeof(float));
-    }
-    net->first_row[pairs] = listed;
-    for (extent i = 0; i < n; i++)
-        for (extent j = 0; j < B; j++) net->row[net->next_row[net->pair[i * B + j]]++] = (int32_t)i;
+               net->parameters.C + character[p] * net->C_stride,
+               (size_t)net->sizes.n_embd * sizeof(float));
 }
 
 /* dC[character of p] += dC_of_pair[p]; while training it goes into C itself. */
@@ -568,16 +591,17 @@ static void linear_hidden_forward_of_pairs(Network *net)
 INLINE void linear_hidden_forward(const int width, Network *net, extent column)
 {
     const extent n = net->sizes.batch, B = net->sizes.block_size, stride = net->hidden_stride;
-    const float *of_pair = net->hprebn_of_pair + column;
+    const float *of_pair = net->hprebn_of_pair + column, *b1 = net->parameters.b1 + column;
+    const int32_t *pair = net->pair;
+    float *to = net->hprebn + column;
     for (extent i = 0; i < n; i++) {
         vector hprebn[STRIP];
-        UNROLL for (int v = 0; v < width; v++)
-            hprebn[v] = load(net->parameters.b1 + column + v * LANES);
-        for (extent j = 0; j < B; j++)
-            UNROLL for (int v = 0; v < width; v++)
-                hprebn[v] += load(of_pair + net->pair[i * B + j] * stride + v * LANES);
-        UNROLL for (int v = 0; v < width; v++)
-            store(net->hprebn + i * stride + column + v * LANES, hprebn[v]);
+        UNROLL for (int v = 0; v < width; v++) hprebn[v] = load(b1 + v * LANES);
+        for (extent j = 0; j < B; j++) {
+            const float *from = of_pair + *pair++ * stride;
+            UNROLL for (int v = 0; v < width; v++) hprebn[v] += load(from + v * LANES);
+        }
+        UNROLL for (int v = 0; v < width; v++) store(to + i * stride + v * LANES, hprebn[v]);
     }
 }
 
@@ -585,22 +609,25 @@ INLINE void linear_hidden_forward(const int width, Network *net, extent column)
 INLINE void linear_hidden_backward_to_pairs(const int width, Network *net, extent column)
 {
     const extent stride = net->hidden_stride, pairs = net->first_pair[net->sizes.block_size];
+    const extent *first_row = net->first_row;
+    const int32_t *row = net->row, *by_rows = net->by_rows;
+    const float *dhprebn = net->d.hprebn + column;
+    float *of_pair = net->dhprebn_of_pair + column, *to = net->gradients.b1 + column;
     vector db1[STRIP];
-    UNROLL for (int v = 0; v < width; v++) db1[v] = zero();
-    for (extent p = 0; p < pairs; p++) {
+
+    for (extent k = 0; k < pairs; k++) {
+        const extent p = by_rows[k];
         vector sum[STRIP];
         UNROLL for (int v = 0; v < width; v++) sum[v] = zero();
-        for (extent k = net->first_row[p]; k < net->first_row[p + 1]; k++)
+        for (extent at = first_row[p]; at < first_row[p + 1]; at++)
             UNROLL for (int v = 0; v < width; v++)
-                sum[v] += load(net->d.hprebn + net->row[k] * stride + column + v * LANES);
-        UNROLL for (int v = 0; v < width; v++)
-            store(net->dhprebn_of_pair + p * stride + column + v * LANES, sum[v]);
+                sum[v] += load(dhprebn + row[at] * stride + v * LANES);
+        UNROLL for (int v = 0; v < width; v++) store(of_pair + p * stride + v * LANES, sum[v]);
     }
+    UNROLL for (int v = 0; v < width; v++) db1[v] = zero();
     for (extent p = 0; p < net->first_pair[1]; p++)
-        UNROLL for (int v = 0; v < width; v++)
-            db1[v] += load(net->dhprebn_of_pair + p * stride + column + v * LANES);
-    UNROLL for (int v = 0; v < width; v++)
-        store(net->gradients.b1 + column + v * LANES, db1[v]);
+        UNROLL for (int v = 0; v < width; v++) db1[v] += load(of_pair + p * stride + v * LANES);
+    UNROLL for (int v = 0; v < width; v++) store(to + v * LANES, db1[v]);
 }
 
 /* dembcat = dhprebn @ W1.T    dW1 = embcat.T @ dhprebn, by pairs */
@@ -637,6 +664,8 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
     const float EPS = 1e-5f;
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *hprebn = net->hprebn + column;
+    const float *bngain = net->parameters.bngain + column, *bnbias = net->parameters.bnbias + column;
+    float *to_bnraw = net->bnraw + column, *to_h = net->h + column;
     ALIGNED float sums[STRIP * LANES];
     vector bnmeani[STRIP], bnvar[STRIP], bnvar_inv[STRIP];
 
@@ -661,12 +690,11 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
     UNROLL for (int v = 0; v < width; v++) bnvar_inv[v] = load(net->bnvar_inv + column + v * LANES);
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
-            const extent unit = column + v * LANES, at = i * stride + unit;
-            const vector bnraw = (load(net->hprebn + at) - bnmeani[v]) * bnvar_inv[v];
-            const vector hpreact = load(net->parameters.bngain + unit) * bnraw
-                                   + load(net->parameters.bnbias + unit);
-            store(net->bnraw + at, bnraw);
-            store(net->h + at, tanh_of(hpreact));
+            const extent at = i * stride + v * LANES;
+            const vector bnraw = (load(hprebn + at) - bnmeani[v]) * bnvar_inv[v];
+            const vector hpreact = load(bngain + v * LANES) * bnraw + load(bnbias + v * LANES);
+            store(to_bnraw + at, bnraw);
+            store(to_h + at, tanh_of(hpreact));
         }
 }
 
@@ -676,31 +704,32 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
 INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent column)
 {
     const extent n = net->sizes.batch, stride = net->hidden_stride;
+    const float *h = net->h + column, *bnraw = net->bnraw + column, *dh = net->d.h + column;
+    float *dhpreact = net->d.hpreact + column, *dhprebn = net->d.hprebn + column;
     vector dbngain[STRIP], dbnbias[STRIP], scale[STRIP];
 
     UNROLL for (int v = 0; v < width; v++) dbngain[v] = dbnbias[v] = zero();
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
-            const extent at = i * stride + column + v * LANES;
-            const vector h = load(net->h + at);
-            const vector dhpreact = (1.0f - h * h) * load(net->d.h + at);
-            dbngain[v] += load(net->bnraw + at) * dhpreact;
-            dbnbias[v] += dhpreact;
-            store(net->d.hpreact + at, dhpreact);
+            const extent at = i * stride + v * LANES;
+            const vector slope = 1.0f - load(h + at) * load(h + at), d = slope * load(dh + at);
+            dbngain[v] += load(bnraw + at) * d;
+            dbnbias[v] += d;
+            store(dhpreact + at, d);
         }
     UNROLL for (int v = 0; v < width; v++) {
-        const extent at = column + v * LANES;
-        store(net->gradients.bngain + at, dbngain[v]);
-        store(net->gradients.bnbias + at, dbnbias[v]);
-        scale[v] = load(net->parameters.bngain + at) * load(net->bnvar_inv + at);
+        const extent unit = column + v * LANES;
+        store(net->gradients.bngain + unit, dbngain[v]);
+        store(net->gradients.bnbias + unit, dbnbias[v]);
+        scale[v] = load(net->parameters.bngain + unit) * load(net->bnvar_inv + unit);
         dbnbias[v] /= (float)n;
         dbngain[v] /= (float)(n - 1);
     }
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
-            const extent at = i * stride + column + v * LANES;
-            store(net->d.hprebn + at, scale[v] * (load(net->d.hpreact + at) - dbnbias[v]
-                                                  - load(net->bnraw + at) * dbngain[v]));
+            const extent at = i * stride + v * LANES;
+            store(dhprebn + at, scale[v] * (load(dhpreact + at) - dbnbias[v]
+                                            - load(bnraw + at) * dbngain[v]));
         }
 }
 
@@ -761,17 +790,19 @@ INLINE void dropout_backward(const int width, Network *net, extent column)
 /* hdropT = hdrop.T, where hdrop is h unless there is dropout. */
 INLINE void turn_over(const int width, Network *net, extent column)
 {
-    const extent n = net->sizes.batch;
+    const extent n = net->sizes.batch, hidden_stride = net->hidden_stride;
+    const extent batch_stride = net->batch_stride;
+    const float *hdrop = net->hdrop + column;
+    float *hdropT = net->hdropT + column * batch_stride;
     for (extent i = 0; i < n; i += LANES)
         for (int v = 0; v < width; v++) {
+            const float *from = hdrop + i * hidden_stride + v * LANES;
+            float *to = hdropT + v * LANES * batch_stride + i;
             vector block[LANES];
             UNROLL for (int l = 0; l < LANES; l++)
-                block[l] = i + l < n ? load(net->hdrop + (i + l) * net->hidden_stride + column
-                                            + v * LANES)
-                                     : zero();
+                block[l] = i + l < n ? load(from + l * hidden_stride) : zero();
             transpose_block(block);
-            UNROLL for (int l = 0; l < LANES; l++)
-                store(net->hdropT + (column + v * LANES + l) * net->batch_stride + i, block[l]);
+            UNROLL for (int l = 0; l < LANES; l++) store(to + l * batch_stride, block[l]);
         }
 }
 

@@ -115,15 +115,20 @@ typedef struct {
     int32_t *Yb; /* (n,) */
 
     /* The pairs of a batch: a place of the context, and a character that stands there in some row
-     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1. */
+     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1, and the rows
+     * of pair p are row[first_row[p]] to row[first_row[p + 1] - 1]. */
     int32_t *pair;      /* (n, B): which pair place j of row i is */
     extent *first_pair; /* (B + 1,) */
     int32_t *character; /* (pairs,) */
-    extent *first_row;  /* (pairs + 1,) */
     int32_t *row;       /* (n * B,) */
-    extent *next_row;   /* (pairs,), while the rows are listed */
+    extent *first_row;  /* (pairs + 1,) */
+    int32_t *by_rows;   /* (pairs,): all pairs, those with few rows first */
+    /* While they are numbered and listed: */
     uint8_t *stands;    /* (V,): whether a character stands at a place */
-    int32_t *pair_of;   /* (V,): the pair of each character at a place, while they are numbered */
+    int32_t *pair_of;   /* (V,): and its pair there */
+    int32_t *rows;      /* (pairs,): how many each pair has */
+    extent *next_row;   /* (pairs,): where in `row` its next one goes */
+    extent *next_place; /* (n + 2,): where in `by_rows` the next pair with so many rows goes */
     float *C_of_pair;       /* (pairs, E) */
     float *dC_of_pair;      /* (pairs, E) */
     float *hprebn_of_pair;  /* (pairs, H) */
