@@ -48,7 +48,9 @@ class CudaGraphs:
         here = torch.cuda.current_stream()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UPS):
-                work()
-        here.wait_stream(aside)
+        try:
+            with torch.cuda.stream(aside):
+                for _ in range(WARM_UPS):
+                    work()
+        finally:
+            here.wait_stream(aside)
