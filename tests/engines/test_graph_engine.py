@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import warnings
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from makemore_bp.engines.masks import Masks
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
+from makemore_bp.training import run_folder
 from makemore_bp.training.loop import State
 from tests.engines import recorded_work
 
@@ -147,6 +151,35 @@ def test_the_reason_is_the_error_that_came_first() -> None:
 
     with pytest.warns(RuntimeWarning, match=r"\(a step waits for the host\)"):
         Setting().graphs(twice).advance(*chunks((1,))[0])
+
+
+def test_a_run_ends_in_the_same_bytes_with_a_warning_of_one_line(
+    cli: Any, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole command, its steps captured, and its steps called where no capture is possible."""
+    settings = [f"data.path={words}", "engine=torch", "train.steps=90", "train.batch_size=8"]
+    settings += ["train.eval_every=40", "train.dropout=0.2", "train.schedule=cosine"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    recorded = recorded_work.Capture()
+    engines = {
+        "plain": TorchEngine,
+        "graphs": partial(GraphEngine, 8, recorded),
+        "no": partial(GraphEngine, 8, failing),
+    }
+    errors = {}
+    for name, engine in engines.items():
+        monkeypatch.setattr(choice, "TorchEngine", engine)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            result = cli("train", "--json", "--out", tmp_path / name, *options)
+        assert result.code == 0 and json.loads(result.out)["engine"] == "torch"
+        errors[name] = result.err
+    assert recorded.recordings
+    plain, *others = ((tmp_path / name / run_folder.CHECKPOINT).read_bytes() for name in errors)
+    assert all(other == plain for other in others)
+    (line,) = [line for line in errors["no"].splitlines() if line.startswith("Warning: ")]
+    assert "capturing), so they are launched one by one" in line
+    assert "Warning" not in errors["plain"] + errors["graphs"]
 
 
 def on_cuda(words: Path, *more: str) -> Config:
