@@ -53,11 +53,7 @@ class GraphEngine(TorchEngine):
         lengths = list(parts(len(rates), self._longest))
         for length in sorted(set(lengths) - set(self._replays)):
             self._replays[length] = self._captured(partial(self._steps, length))
-        inputs = [(self._indices, self._on_device(indices))]
-        inputs.append((self._rates, self._on_device(torch.tensor(rates, dtype=self._rates.dtype))))
-        if self._masks is not None:
-            keys = self._masks.keys(self._step_number, len(rates))
-            inputs.append((self._keys, self._on_device(keys)))
+        inputs = self._inputs(indices, rates)
         losses, done = [], 0
         for length in lengths:
             for static, chunk in inputs:
@@ -67,6 +63,14 @@ class GraphEngine(TorchEngine):
             done += length
         self._step_number += done
         return torch.cat(losses).cpu()
+
+    def _inputs(self, indices: Tensor, rates: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
+        """The tensors that the steps read, each with what a chunk puts there part by part."""
+        found = [(self._indices, indices)]
+        found.append((self._rates, torch.tensor(rates, dtype=self._rates.dtype)))
+        if self._masks is not None:
+            found.append((self._keys, self._masks.keys(self._step_number, len(rates))))
+        return [(static, self._on_device(chunk)) for static, chunk in found]
 
     def _steps(self, length: int) -> None:
         """The first ``length`` steps of the static tensors."""
@@ -79,13 +83,13 @@ class GraphEngine(TorchEngine):
         loss, gradients = self._gradients(Xb, Yb, mask)
         # p - rate * gradient with a single rounding, as adding with a Python number has it.
         rates = [self._rates[s]] * len(gradients)
-        torch._foreach_addcmul_(list(self._parameters.values()), gradients, rates, value=-1)
+        torch._foreach_addcmul_(self._updated, gradients, rates, value=-1)
         return loss
 
     def _captured(self, work: Work) -> Work:
         """What replays ``work``, or ``work`` itself where it cannot be captured. The parameters
         stay as they are."""
-        before = [p.clone() for p in self._parameters.values()]
+        before = [p.clone() for p in self._updated]
         try:
             return self._capture(work)
         except RuntimeError as error:
@@ -98,7 +102,7 @@ class GraphEngine(TorchEngine):
             self._capture = _called
             return work
         finally:
-            torch._foreach_copy_(list(self._parameters.values()), before)
+            torch._foreach_copy_(self._updated, before)
 
     def _on_device(self, tensor: Tensor) -> Tensor:
         """Copied from pinned memory, which need not be waited for: PyTorch keeps that memory from

@@ -33,6 +33,7 @@ class TorchEngine:
     ) -> None:
         self._network = network
         self._parameters = {name: p.to(device, copy=True) for name, p in parameters.items()}
+        self._updated = list(self._parameters.values())
         self._examples = examples.to(device)
         self._device = device
         self._weight_decay = weight_decay
@@ -49,7 +50,7 @@ class TorchEngine:
     def _step(self, Xb: Tensor, Yb: Tensor, lr: float) -> Tensor:
         mask = None if self._masks is None else self._masks.at(self._step_number)
         loss, gradients = self._gradients(Xb, Yb, mask)
-        torch._foreach_add_(list(self._parameters.values()), gradients, alpha=-lr)
+        torch._foreach_add_(self._updated, gradients, alpha=-lr)
         self._step_number += 1
         return loss
 
