@@ -1,6 +1,6 @@
 """A step on a GPU: ours, with CUDA graphs and without, beside PyTorch's own ways.
 
-    python benchmarks/gpu.py            some ten minutes, most of them torch.compile's; 16 GiB
+    python benchmarks/gpu.py            minutes, many of them torch.compile's
     python benchmarks/gpu.py --quick    short turns, to see that it works
 
 What is compared takes turns. The table is written to benchmarks/results/ as Markdown and JSON, and

@@ -1,7 +1,7 @@
 """Training steps on a GPU, some dozens of them captured as one CUDA graph.
 
-A small step is some seventy kernels of a few microseconds, and launching them one by one from
-Python takes longer than running them. A graph launches all kernels of all its steps in one call.
+A small step is many kernels of a few microseconds, and launching them one by one from Python takes
+longer than running them. A graph launches all kernels of all its steps in one call.
 
 Its steps read what changes from step to step, the minibatch's indices, the learning rate and the
 key of dropout's mask, from tensors on the device that are filled before each replay; they update
