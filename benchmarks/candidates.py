@@ -8,7 +8,7 @@ on the different characters of a batch: real words, or its time would not be the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -38,10 +38,11 @@ def bundled_names() -> Examples:
 
 @dataclass(frozen=True)
 class Task:
-    """A network, a batch size, and data for them."""
+    """A network, a batch size, data for them, and where all of that lies."""
 
     n_hidden: int = 200
     batch_size: int = 32
+    device: str = "cpu"
 
     @property
     def operations(self) -> int:
@@ -49,17 +50,24 @@ class Task:
         return 6 * self.batch_size * self.n_hidden * (3 * 10 + 27)
 
     def data(self) -> Examples:
-        return bundled_names()
+        return bundled_names().to(self.device)
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        return self.data().batch(torch.arange(len(self.data())))
+        return self.data().batch(torch.arange(len(self.data()), device=self.device))
 
     def start(self) -> tuple[dict[str, Tensor], torch.Generator]:
         g, g_batchnorm = generators(2147483647)
-        return initialise(Sizes(27, n_hidden=self.n_hidden), g, g_batchnorm), g
+        drawn = initialise(Sizes(27, n_hidden=self.n_hidden), g, g_batchnorm)
+        return {name: p.to(self.device) for name, p in drawn.items()}, g
 
     def indices(self, g: torch.Generator, steps: int) -> Tensor:
-        return torch.randint(0, len(self.data()), (steps, self.batch_size), generator=g)
+        return torch.randint(0, len(bundled_names()), (steps, self.batch_size), generator=g)
+
+    def minibatches(self, g: torch.Generator, steps: int) -> Iterator[Tensor]:
+        """The indices step by step; a device gets them all at once, so as to wait for none."""
+        if self.device == "cpu":
+            return (self.indices(g, 1)[0] for _ in range(steps))
+        return iter(self.indices(g, steps).to(self.device))
 
 
 def ours_native(task: Task) -> Train:
@@ -75,7 +83,8 @@ def ours_native(task: Task) -> Train:
 def ours_torch(switch: str) -> Callable[[Task], Train]:
     def make(task: Task) -> Train:
         parameters, g = task.start()
-        engine = TorchEngine(Network.of(switch, switch), parameters, task.data())
+        network = Network.of(switch, switch)
+        engine = TorchEngine(network, parameters, task.data(), task.device)
 
         def train(steps: int) -> float:
             return float(engine.advance(task.indices(g, steps), [LR] * steps)[-1])
@@ -164,16 +173,16 @@ class Module(nn.Module):
         return loss_of(dict(self.p.items()), Xb, Yb)
 
 
-def module(task: Task, compiled: bool = False) -> Train:
+def module(task: Task, mode: str | None = None) -> Train:
+    """The network as an nn.Module with PyTorch's optimizer; compiled, if there is a ``mode``."""
     (parameters, g), (Xs, Ys) = task.start(), task.tensors()
     model: Callable[[Tensor, Tensor], Tensor] = Module(parameters)
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, fused=True)  # type: ignore[attr-defined]
-    if compiled:
-        model = torch.compile(model)
+    if mode is not None:
+        model = torch.compile(model, mode=mode)
 
     def train(steps: int) -> float:
-        for _ in range(steps):
-            ix = task.indices(g, 1)[0]
+        for ix in task.minibatches(g, steps):
             loss = model(Xs[ix], Ys[ix])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -225,7 +234,7 @@ def candidates(with_compile: bool) -> tuple[dict[str, Callable[[Task], Train]], 
     found[LECTURE] = lecture
     found["the lecture's loop, autograd"] = autograd
     found[MODULE] = module
-    found[COMPILED] = lambda task: module(task, compiled=True)
+    found[COMPILED] = lambda task: module(task, "default")
     found[JAX] = jax_scan
     absent = {}
     if reason := native.why_not():

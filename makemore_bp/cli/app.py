@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -114,6 +115,7 @@ app.add_typer(data.app, name="data")
 def main() -> None:
     """Runs the command line."""
     streams.prepare()
+    warnings.showwarning = _warn
     code: int | str | None = 0
     try:
         app(prog_name="makemore-bp")
@@ -127,6 +129,11 @@ def main() -> None:
         _say(_explain(failed))
         code = code or 2
     raise SystemExit(code)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line, without the line of source that raised it."""
+    streams.tell(f"Warning: {message}")
 
 
 def _harmless(error: Any) -> Any:

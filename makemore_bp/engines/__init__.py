@@ -1,6 +1,8 @@
 """How a chunk of training steps is executed.
 
     torch_engine.py         the heart's own passes and the update: every size and device
+    graph_engine.py         the same on a GPU, many steps in one launch
+    cuda_graphs.py          how work on a GPU is captured and replayed
     distributed_engine.py   the same on one of several processes, each with its rows of a minibatch
     native_engine.py        the same step as one C kernel: float32 on the CPU, several times faster
     masks.py                dropout's masks, the same for all

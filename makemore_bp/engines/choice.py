@@ -11,7 +11,9 @@ from torch import Tensor
 from makemore_bp.config import Config
 from makemore_bp.dataset import Examples
 from makemore_bp.engines import Engine, native
+from makemore_bp.engines.cuda_graphs import CudaGraphs
 from makemore_bp.engines.distributed_engine import DistributedEngine
+from makemore_bp.engines.graph_engine import GraphEngine
 from makemore_bp.engines.masks import Masks
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.errors import RequestError
@@ -43,9 +45,9 @@ def choose(config: Config, vocabulary: int) -> Choice:
             raise RequestError(f"engine: native cannot run here: {reason}. Take engine: torch.")
         return Choice("native", "as configured")
     if config.engine == "torch":
-        return Choice("torch", "as configured")
+        return Choice("torch", f"as configured{_graphs(config)}")
     if reason:
-        return Choice("torch", reason)
+        return Choice("torch", f"{reason}{_graphs(config)}")
     work = multiplications(config, vocabulary)
     if work > CROSSOVER and torch.get_num_threads() > 1:
         return Choice(
@@ -109,7 +111,10 @@ def make(
     rest = (parameters, examples, config.device, train.weight_decay, drawn, step)
     if ranks is not ALONE:
         return DistributedEngine(ranks, Network.distributed(*switches), *rest)
-    return TorchEngine(Network.of(*switches), *rest)
+    network = Network.of(*switches)
+    if _is_cuda(config.device):
+        return GraphEngine(train.batch_size, CudaGraphs(config.device), network, *rest)
+    return TorchEngine(network, *rest)
 
 
 def masks(config: Config) -> Masks:
@@ -139,6 +144,14 @@ def obstacle(config: Config) -> str | None:
         if value != "fused":
             return f"the native engine runs the fused backward passes, and {key} is {value}"
     return native.why_not()
+
+
+def _is_cuda(device: str) -> bool:
+    return torch.device(device).type == "cuda"
+
+
+def _graphs(config: Config) -> str:
+    return "; its steps are replayed as CUDA graphs" if _is_cuda(config.device) else ""
 
 
 def _refuse_missing(device: str) -> None:

@@ -57,9 +57,20 @@ class Masks:
 
     def at(self, step: int) -> Tensor:
         """The mask of one step."""
-        key = splitmix64((self._seed + step) & _ALL)
+        return self.of(*self._key(step))
+
+    def keys(self, first: int, steps: int) -> Tensor:
+        """The keys (steps, 2) of so many steps from ``first`` on, int64 on the CPU."""
+        return torch.tensor([self._key(step) for step in range(first, first + steps)])
+
+    def of(self, k0: int | Tensor, k1: int | Tensor) -> Tensor:
+        """The mask of a key, of which each half is a number or a scalar int64 tensor."""
         # int64 wraps around modulo 2**64, which leaves the low 32 bits of a product as they are.
-        x = (self._places + (key & LOW)) & LOW
-        x = ((x ^ x >> 16) * M1 & LOW) ^ (key >> 32)
+        x = (self._places + k0) & LOW
+        x = ((x ^ x >> 16) * M1 & LOW) ^ k1
         x = (x ^ x >> 15) * M2 & LOW
         return torch.where((x ^ x >> 16) >= self._threshold, self._on, self._off)
+
+    def _key(self, step: int) -> tuple[int, int]:
+        key = splitmix64((self._seed + step) & _ALL)
+        return key & LOW, key >> 32

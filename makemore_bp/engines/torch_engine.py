@@ -33,6 +33,7 @@ class TorchEngine:
     ) -> None:
         self._network = network
         self._parameters = {name: p.to(device, copy=True) for name, p in parameters.items()}
+        self._updated = list(self._parameters.values())
         self._examples = examples.to(device)
         self._device = device
         self._weight_decay = weight_decay
@@ -48,6 +49,15 @@ class TorchEngine:
 
     def _step(self, Xb: Tensor, Yb: Tensor, lr: float) -> Tensor:
         mask = None if self._masks is None else self._masks.at(self._step_number)
+        loss, gradients = self._gradients(Xb, Yb, mask)
+        torch._foreach_add_(self._updated, gradients, alpha=-lr)
+        self._step_number += 1
+        return loss
+
+    def _gradients(
+        self, Xb: Tensor, Yb: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The minibatch's loss, and what is subtracted from each parameter at a rate of 1."""
         loss, gradients = self._passes(Xb, Yb, mask)
         if self._weight_decay:
             for name in WEIGHTS:
@@ -55,13 +65,7 @@ class TorchEngine:
                 gradients["d" + name] = gradients["d" + name].add(
                     self._parameters[name], alpha=decay
                 )
-        torch._foreach_add_(
-            list(self._parameters.values()),
-            [gradients["d" + name] for name in self._parameters],
-            alpha=-lr,
-        )
-        self._step_number += 1
-        return loss
+        return loss, [gradients["d" + name] for name in self._parameters]
 
     def _passes(
         self, Xb: Tensor, Yb: Tensor, mask: Tensor | None

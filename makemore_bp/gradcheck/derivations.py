@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -88,9 +87,7 @@ def line(rule: Rule) -> str:
     assert isinstance(definition, ast.FunctionDef)
     first = definition.body[1]  # after the docstring
     code = dedent("\n".join(source.splitlines()[first.lineno - 1 :]))
-    name = rule.__name__
-    code = re.sub(r"\bgradient\b", name, code).replace("return ", f"{name} = ")
-    return code.removesuffix(f"\n{name} = {name}")
+    return code.replace("return ", f"{rule.__name__} = ")
 
 
 def _parts() -> Iterator[str]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from makemore_bp.network.batchnorm import EPS
 from makemore_bp.network.passes import Network
 
-_GIVEN = {"torch": torch, "F": F, "EPS": EPS, "range": range}
+_GIVEN = {"torch": torch, "F": F, "EPS": EPS}
 
 
 @dataclass(frozen=True)

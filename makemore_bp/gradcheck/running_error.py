@@ -67,11 +67,6 @@ class Uncertain:
     def __getitem__(self, index: Any) -> Uncertain:
         return self._moved(lambda t: t[index])
 
-    def __setitem__(self, index: Any, value: Uncertain | float) -> None:
-        if not isinstance(value, Uncertain):
-            value = self._lifted(value)._rounded_once()
-        self.value[index], self.error[index] = value.value, value.error
-
     def __neg__(self) -> Uncertain:
         return Uncertain(-self.value, self.error, self.unit)
 
@@ -93,8 +88,6 @@ class Uncertain:
         a, b = self, self._lifted(other)
         value = a.value / b.value
         return self._rounded(value, torch.hypot(a.error, value * b.error) / b.value.abs())
-
-    div_ = __truediv__
 
     def __pow__(self, exponent: float) -> Uncertain:
         slope = exponent * self.value ** (exponent - 1)
@@ -128,6 +121,15 @@ class Uncertain:
         indices = indices if keepdim else indices.squeeze(axis)
         return SimpleNamespace(values=largest, indices=indices)
 
+    def gather(self, axis: int, places: Tensor) -> Uncertain:
+        return self._moved(lambda t: t.gather(axis, places))
+
+    def scatter_(self, axis: int, places: Tensor, number: float) -> Uncertain:
+        """Writes ``number``, which is rounded once, to ``places``."""
+        self.value.scatter_(axis, places, number)
+        self.error.scatter_(axis, places, self.unit * abs(number))
+        return self
+
     def index_put_(
         self, indices: Sequence[Tensor], terms: Uncertain, accumulate: bool
     ) -> Uncertain:
@@ -154,9 +156,6 @@ class Uncertain:
         if isinstance(other, Uncertain):
             return other
         return Uncertain.exactly(torch.as_tensor(other), self.unit)
-
-    def _rounded_once(self) -> Uncertain:
-        return self._rounded(self.value, self.error)
 
     def _rounded(self, value: Tensor, error: Tensor, roundings: int = 1) -> Uncertain:
         return Uncertain(value, torch.hypot(error, roundings * self.unit * value), self.unit)

@@ -19,7 +19,7 @@ def forward(logits: Tensor, Yb: Tensor, n: int) -> Record:
     """Row by row as in ``cross_entropy``; loss = -1/n * sum over the rank's rows."""
     rows = len(Yb)
     record = cross_entropy.forward(logits, Yb, rows)
-    return record | {"n": n, "loss": -1 / n * record["logprobs"][range(rows), Yb].sum()}
+    return record | {"n": n, "loss": -1 / n * record["logprobs"].gather(1, Yb[:, None]).sum()}
 
 
 def dlogprobs(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
@@ -28,9 +28,7 @@ def dlogprobs(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
 
     Shapes: -> (rows, V).
     """
-    gradient = torch.zeros_like(logprobs)
-    gradient[range(len(Yb)), Yb] = -1.0 / n
-    return gradient
+    return torch.zeros_like(logprobs).scatter_(1, Yb[:, None], -1.0 / n)
 
 
 op_by_op = Stage(forward, backward=(dlogprobs, *cross_entropy.op_by_op.backward[1:]))
@@ -48,9 +46,7 @@ def dlogits(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
 
     Shapes: logprobs (rows, V) -> (rows, V).
     """
-    gradient = logprobs.exp()
-    gradient[range(len(Yb)), Yb] -= 1
-    return gradient.div_(n)
+    return (logprobs.exp() - F.one_hot(Yb, logprobs.shape[1])) / n
 
 
 fused = Stage(forward_fused, backward=(dlogits,))

@@ -10,7 +10,7 @@ the contexts, and their sums are added up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Batch:
     """Contexts with their counts, and which targets follow them how often.
 
     Xb (n, block_size); counts (n); the pairs' rows, targets and pair_counts (m), where rows
-    index Xb.
+    index Xb. The counts are float64 and lie on the CPU.
     """
 
     Xb: Tensor
@@ -105,9 +105,11 @@ class Weighted:
         return digits
 
     def _on_device(self, batch: Batch) -> Batch:
+        """The ids move to the device; the counts stay, for not every device has float64."""
         if self._device == "cpu":
             return batch
-        return Batch(**{name: tensor.to(self._device) for name, tensor in vars(batch).items()})
+        ids = {name: getattr(batch, name).to(self._device) for name in ("Xb", "rows", "targets")}
+        return replace(batch, **ids)
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
     def total(of: Callable[[Tensor], Tensor]) -> Tensor:
         result = torch.zeros(1, width, dtype=torch.float64)
         for batch in train.batches(width):
-            hprebn = inference.hidden(parameters, batch.Xb).to("cpu", torch.float64)
-            result += batch.counts.to("cpu")[None, :] @ of(hprebn)
+            hprebn = inference.hidden(parameters, batch.Xb).cpu().double()
+            result += batch.counts[None, :] @ of(hprebn)
         return train.ranks.sum(result)
 
     mean = total(lambda hprebn: hprebn) / train.total
@@ -146,6 +148,6 @@ def loss(parameters: Mapping[str, Tensor], statistics: Statistics, split: Weight
     total = 0.0
     for batch in split.batches(max(parameters["W2"].shape)):
         logits = inference.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
-        logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].to("cpu", torch.float64)
-        total -= float((logprobs * batch.pair_counts.to("cpu")).sum())
+        logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].cpu().double()
+        total -= float((logprobs * batch.pair_counts).sum())
     return float(split.ranks.sum(torch.tensor(total, dtype=torch.float64))) / split.total

@@ -40,7 +40,7 @@ def _of(parameter: Tensor, gradient: Tensor, lr: float) -> dict[str, float | Non
 def _std(tensor: Tensor) -> float | None:
     if tensor.numel() < 2:
         return None
-    return _rounded(float(tensor.to("cpu", torch.float64).std()))
+    return _rounded(float(tensor.cpu().double().std()))
 
 
 def _rounded(value: float) -> float | None:
