@@ -78,13 +78,13 @@ def step_times(trains: Mapping[str, Train], rounds: int, seconds: float) -> dict
     """Seconds a step of each, by turns of about ``seconds``."""
 
     def turn(train: Train) -> Callable[[], float]:
-        steps = _fitting(train, seconds)
+        steps = fitting(train, seconds)
         return lambda: timed(lambda: train(steps)) / steps
 
     return by_turns({name: turn(train) for name, train in trains.items()}, rounds)
 
 
-def _fitting(train: Train, seconds: float) -> int:
+def fitting(train: Train, seconds: float) -> int:
     """How many steps take about so long; a compiled loop of another length is compiled anew, so
     that each length is run once before it is timed."""
     steps = 1

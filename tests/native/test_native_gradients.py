@@ -3,10 +3,10 @@
 The measure is the heart in float64. A float32 gradient may differ from it for two reasons, and the
 bound adds up the two:
 
-- Rounding of hprebn, bnraw, h and the logits changes everything behind them. How much is found
-  out by disturbing them in the float64 pass, at random, by up to four roundings of what their terms
-  add up to without their signs; what eight such passes differ by is added up. This is what a
-  batch with little variance amplifies.
+- Rounding of hprebn, bnraw, h, the logits and the probabilities changes everything behind them. How
+  much is found out by disturbing them in the float64 pass, at random, by up to four roundings of
+  what their terms add up to without their signs; what eight such passes differ by is added up. This
+  is what a batch with little variance amplifies, and a probability close to 1.
 - Each gradient is itself a sum, and its error is up to 32 roundings of what its own terms add up
   to without their signs. This is what remains where the terms cancel, as in db1, whose true value
   is zero.
@@ -54,17 +54,22 @@ def disturb_logits(h: Tensor, W2: Tensor, b2: Tensor, logits: Tensor) -> Record:
     return {"logits": logits + noise(h.abs() @ W2.abs() + b2.abs())}
 
 
+def disturb_logprobs(logprobs: Tensor) -> Record:
+    return {"logprobs": logprobs + noise(torch.ones_like(logprobs))}  # probs by that factor
+
+
 def disturbed() -> Network:
     disturbances: tuple[Callable[..., Record], ...] = (
         disturb_hprebn,
         disturb_bnraw,
         disturb_h,
         disturb_logits,
+        disturb_logprobs,
     )
-    embed, *between, cross_entropy = HEART.stages
-    pairs = zip(between, disturbances, strict=True)
+    embed, *others = HEART.stages
+    pairs = zip(others, disturbances, strict=True)
     noisy = [each for stage, disturb in pairs for each in (stage, Stage(disturb, ()))]
-    return Network((embed, *noisy, cross_entropy))
+    return Network((embed, *noisy))
 
 
 def sums_without_signs(record: Record, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -72,17 +77,15 @@ def sums_without_signs(record: Record, gradients: dict[str, Tensor]) -> dict[str
     r = {name: value.abs() for name, value in record.items() if isinstance(value, Tensor)}
     d = {name: value.abs() for name, value in gradients.items()}
     dlogits = d["dlogits"] + 1 / record["n"]
-    # A probability close to 1 leaves of dlogits little more than what its rounding was: 4 of 1 / n.
-    rounded = d["dlogits"] + 1 / (8 * record["n"])
     dhprebn = r["bngain"] * r["bnvar_inv"] * d["dhpreact"].amax(0).expand_as(r["h"])
     dembcat = linear.dembcat(dhprebn, r["W1"])
     return {
         "loss": record["loss"].abs() + r["logits"].max(),
         "dlogits": dlogits,
-        "dh": linear.dh(rounded, r["W2"]),
+        "dh": linear.dh(d["dlogits"], r["W2"]),
         "dW2": linear.dW2(r["h"], dlogits),
         "db2": linear.db2(dlogits),
-        "dhpreact": linear.dh(rounded, r["W2"]),
+        "dhpreact": linear.dh(d["dlogits"], r["W2"]),
         "dbngain": (r["bnraw"] * d["dhpreact"]).sum(0, keepdim=True),
         "dbnbias": d["dhpreact"].sum(0, keepdim=True),
         "dhprebn": dhprebn,
