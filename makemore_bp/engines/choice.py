@@ -20,9 +20,10 @@ from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
 from makemore_bp.network.ranks import ALONE, Ranks
 
-# Above so many multiplications a step PyTorch's matrix library on all cores is faster than the
-# kernel on one; measured by benchmarks/crossover.py.
-CROSSOVER = 60_000_000
+# For steps of so many multiplications PyTorch's matrix library on one core takes 4 to 8 times as long
+# as the kernel (benchmarks/crossover.py), so that it needs more cores than that to be faster. For
+# smaller steps its threads wait for each other, and it cannot be.
+CROSSOVER, CORES = 60_000_000, 8
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,10 @@ def choose(config: Config, vocabulary: int) -> Choice:
     if reason:
         return Choice("torch", f"{reason}{_graphs(config)}")
     work = multiplications(config, vocabulary)
-    if work > CROSSOVER and torch.get_num_threads() > 1:
+    cores = torch.get_num_threads()
+    if work > CROSSOVER and cores > CORES:
         return Choice(
-            "torch", f"{work / 1e6:,.0f} million multiplications a step are worth all cores"
+            "torch", f"{work / 1e6:,.0f} million multiplications a step are worth {cores} cores"
         )
     return Choice("native", f"the fastest for {work / 1e6:,.1f} million multiplications a step")
 
