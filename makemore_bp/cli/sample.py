@@ -100,7 +100,8 @@ def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> Non
                     answer(checkpoint, words)
                     sys.stdout.flush()
             except OSError as error:
-                raise RequestError(f"The words cannot be written: {error.strerror or error}.") from None
+                reason = error.strerror or error
+                raise RequestError(f"The words cannot be written: {reason}.") from None
 
         try:
             with signals.caught() as stop, group.together():
@@ -109,6 +110,5 @@ def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> Non
             raise typer.Exit(stopped.exit_code) from None
         except LostRankError as lost:
             raise LostRankError(
-                f"{lost} The words up to here are right. The same seed draws them again, over any "
-                "number of ranks."
+                f"{lost} The same seed draws the same words again, over any number of ranks."
             ) from None
