@@ -1,22 +1,25 @@
 """Fresh words by several processes: each draws blocks, and rank 0 has the words of all in order.
 
-The blocks of ``sampling.Sampler`` are dealt out by turns: rank r draws number r, r + size, and so
-on, and a block of every rank is a round. Rank 0 uses its own block first and says only then whether
-it wants the others', which have been drawn meanwhile. So no rank is more than a block ahead, and
-what is drawn in vain at the end is a block.
+The blocks of ``sampling.Sampler`` are dealt out by turns: the first ``blocks`` are rank 0's, as
+many after them rank 1's, and so on; then it is rank 0's turn again. Rank 0 uses its own words first
+and says only then whether it wants the others', who have drawn theirs meanwhile. So no rank is more
+than a turn ahead. Which rank draws a block changes nothing in it, so a turn has as many blocks as
+fit into ``TURN_SECONDS``: with fewer there are more messages than work, and of more, more would be
+drawn in vain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from time import perf_counter
 from typing import Protocol
 
 from makemore_bp.errors import LostRankError
 from makemore_bp.network.ranks import Ranks
 from makemore_bp.training.signals import Interrupted, Stop
 
-ENOUGH, MORE = 0, 1
+TURN_SECONDS = 0.1
+ENOUGH = 0  # said in place of the number of blocks a turn that come next
 
 
 class Group(Ranks, Protocol):
@@ -49,24 +52,40 @@ def draw(
             raise
         group.told(ENOUGH)
     else:
-        for number in count(group.rank, group.size):
-            words = block(number)
-            if group.told(ENOUGH) == ENOUGH:
-                return
-            _collected(words, group, stop)
+        _draw_for_first(block, group, stop)
 
 
 def _words(block: Callable[[int], list[str]], group: Group, stop: Stop) -> Iterator[str]:
-    for number in count(0, group.size):
-        yield from block(number)
-        group.told(MORE)
+    first, blocks = 0, 1
+    while True:
+        seconds = 0.0
+        for number in range(first, first + blocks):
+            began = perf_counter()
+            words = block(number)
+            seconds += perf_counter() - began
+            yield from words
+        first += group.size * blocks
+        fitting = int(blocks * TURN_SECONDS / seconds)
+        blocks = group.told(max(1, min(2 * blocks, fitting)))
         yield from _collected([], group, stop)
+
+
+def _draw_for_first(block: Callable[[int], list[str]], group: Group, stop: Stop) -> None:
+    first, blocks = 0, 1
+    while True:
+        own = first + group.rank * blocks
+        words = [word for number in range(own, own + blocks) for word in block(number)]
+        first += group.size * blocks
+        blocks = group.told(ENOUGH)
+        if blocks == ENOUGH:
+            return
+        _collected(words, group, stop)
 
 
 def _collected(words: list[str], group: Group, stop: Stop) -> list[str]:
     """All ranks' words, on rank 0, which sends none of its own; a word holds neither newline nor
     NUL. Raises Interrupted if any rank was asked to stop."""
-    content = "".join(f"{word}\n" for word in words).encode()
+    content = "\n".join([*words, ""]).encode()
     room, signal = group.largest([max(1, len(content)), stop.signal or 0])
     if signal:
         raise Interrupted(signal)

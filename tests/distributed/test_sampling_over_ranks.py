@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import torch
 
+from makemore_bp import sampling_over_ranks
 from makemore_bp.errors import RequestError
 from makemore_bp.sampling import BLOCK, Sampler, Settings
-from makemore_bp.sampling_over_ranks import draw
 from makemore_bp.training import run_folder
 from makemore_bp.training.signals import Interrupted, Stop
 from tests.distributed.rank_threads import ThreadRanks, on_ranks
@@ -41,16 +41,23 @@ def block(number: int) -> list[str]:
     return [f"{word}{number}" if word else "" for word in ODD_WORDS]
 
 
-def nothing(_: Iterator[str]) -> None:
-    """Nobody wants a word."""
+def all_of_them(words: Iterator[str]) -> None:
+    """The use of words that never has enough."""
+    for _ in words:
+        pass
 
 
 # Who draws what, with threads for ranks
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-@pytest.mark.parametrize("number", [0, 1, 7, 8, 14, 50])
-def test_rank_0_has_the_words_in_the_order_of_the_blocks(size: int, number: int) -> None:
+@pytest.mark.parametrize("number", [0, 1, 7, 8, 14, 250])
+@pytest.mark.parametrize("seconds", [0, 1e9])
+def test_rank_0_has_the_words_in_the_order_of_the_blocks(
+    size: int, number: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns of one block each, and turns that get twice as long every time."""
+    monkeypatch.setattr(sampling_over_ranks, "TURN_SECONDS", seconds)
     found: list[str] = []
     drawn: dict[int, list[int]] = {rank: [] for rank in range(size)}
 
@@ -59,14 +66,19 @@ def test_rank_0_has_the_words_in_the_order_of_the_blocks(size: int, number: int)
             drawn[ranks.rank].append(number)
             return block(number)
 
-        draw(noted, lambda words: found.extend(islice(words, number)), ranks, Stop())
+        sampling_over_ranks.draw(
+            noted, lambda words: found.extend(islice(words, number)), ranks, Stop()
+        )
 
     on_ranks(size, work)
-    assert found == [word for i in range(10) for word in block(i)][:number]
+    assert found == [word for i in range(40) for word in block(i)][:number]
     needed = -(-number // len(ODD_WORDS))
-    for rank, blocks in drawn.items():
-        assert blocks == list(range(rank, size * len(blocks), size))
-        assert len(blocks) <= -(-needed // size) + 1
+    everyone = [i for blocks in drawn.values() for i in blocks]
+    assert len(set(everyone)) == len(everyone) and set(range(needed)) <= set(everyone)
+    if not seconds:
+        for rank, blocks in drawn.items():
+            assert blocks == list(range(rank, size * len(blocks), size))
+            assert len(blocks) <= -(-needed // size) + 1
 
 
 def test_what_the_user_of_the_words_raises_is_raised_once_and_all_return() -> None:
@@ -76,7 +88,7 @@ def test_what_the_user_of_the_words_raises_is_raised_once_and_all_return() -> No
 
     def work(ranks: ThreadRanks) -> str:
         try:
-            draw(block, refuse, ranks, Stop())
+            sampling_over_ranks.draw(block, refuse, ranks, Stop())
         except RequestError as error:
             return str(error)
         return "returned"
@@ -91,7 +103,7 @@ def test_a_signal_to_one_rank_stops_all(asked: int) -> None:
         if ranks.rank == asked:
             stop.request(signal.SIGTERM, None)
         with pytest.raises(Interrupted) as stopped:
-            draw(block, lambda words: list(words), ranks, stop)  # type: ignore[arg-type]
+            sampling_over_ranks.draw(block, all_of_them, ranks, stop)
         return stopped.value.exit_code
 
     assert on_ranks(3, work) == [128 + signal.SIGTERM] * 3
