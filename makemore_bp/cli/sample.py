@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from makemore_bp.cli import streams
 from makemore_bp.cli.options import Json, RunArgument
 from makemore_bp.distributed import launch
 from makemore_bp.distributed.launch import Place
@@ -90,18 +90,21 @@ def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> Non
     from makemore_bp.sampling_over_ranks import draw
     from makemore_bp.training import distributed_start, signals
 
+    streams.buffer()
     with joined(here) as group:
         checkpoint = distributed_start.saved_state(run, group)
         sampler = Sampler(checkpoint, settings)
 
         def use(words: Iterator[str]) -> None:
+            failed: OSError | None = None
             try:
-                with suppress(BrokenPipeError):  # the reader has seen enough (`| head`)
-                    answer(checkpoint, words)
-                    sys.stdout.flush()
+                answer(checkpoint, words)
             except OSError as error:
-                reason = error.strerror or error
-                raise RequestError(f"The words cannot be written: {reason}.") from None
+                failed = error
+            failed = streams.finish() or failed
+            # A reader that has gone away has seen enough (`| head`).
+            if failed and not isinstance(failed, BrokenPipeError):
+                raise RequestError(f"The words cannot be written: {failed.strerror or failed}.")
 
         try:
             with signals.caught() as stop, group.together():

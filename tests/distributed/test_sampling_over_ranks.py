@@ -206,11 +206,21 @@ def test_a_run_that_is_not_there_is_refused_by_all_and_one_says(
         assert started.said(1) == ""
 
 
-def test_a_reader_that_closes_the_pipe_ends_all_ranks(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "reader", "code", "said"),
+    [
+        (10**9, "| head -n 1", 0, ""),
+        (5, "> /dev/full", 1, "Error: The words cannot be written: No space left on device.\n"),
+    ],
+)
+def test_words_that_nobody_takes_end_all_ranks(
+    run: Path, tmp_path: Path, number: int, reader: str, code: int, said: str
+) -> None:
+    """torchrun itself ends with 1 where its ranks end with anything but 0."""
     command = (
         f"set -o pipefail; {sys.executable} -m torch.distributed.run --standalone "
         f"--nproc-per-node=2 --redirects=2 --log-dir={tmp_path}/l "
-        f"-m makemore_bp sample {run} -n 1000000000 | head -n 1"
+        f"-m makemore_bp sample {run} -n {number} {reader}"
     )
     answer = subprocess.run(
         ["bash", "-c", command],
@@ -219,8 +229,10 @@ def test_a_reader_that_closes_the_pipe_ends_all_ranks(run: Path, tmp_path: Path)
         timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
-    assert (answer.returncode, len(answer.stdout.splitlines())) == (0, 1)
-    assert [path.read_text() for path in tmp_path.glob("l/*/*/*/stderr.log")] == ["", ""]
+    assert answer.returncode == code
+    assert len(answer.stdout.splitlines()) == (code == 0)
+    logs = sorted(tmp_path.glob("l/*/*/*/stderr.log"))
+    assert [path.read_text() for path in logs] == [said, ""]
 
 
 @pytest.mark.parametrize("victim", [0, 1])
