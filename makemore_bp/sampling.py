@@ -4,25 +4,29 @@ A context of ``block_size`` boundaries is fed to the network, a character is dra
 and shifted into the context, until the boundary is drawn. Where the contexts are few enough the
 network is evaluated once for all of them, and its table of next-character distributions is drawn
 from; otherwise it is evaluated for a batch of words at a time. Both draw the same words.
+
+Words come in blocks. A block is a function of the seed and its number, so blocks can be drawn
+anywhere and in any order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from makemore_bp.dataset import Vocabulary
+from makemore_bp.engines.masks import lowbias32
 from makemore_bp.errors import RequestError
 from makemore_bp.network import inference
-from makemore_bp.network.parameters import generators
 from makemore_bp.text import visible
 from makemore_bp.training.checkpoint import Checkpoint
 
-BLOCK = 1024  # words drawn side by side; fixed, so that more words begin with the same ones
+BLOCK = 1024  # words drawn side by side from one generator; another number, other words
 TABLE_NUMBERS = 2**24  # the most entries of a table of distributions
 ROWS = 2**15  # contexts evaluated at a time
 
@@ -58,13 +62,12 @@ class Sampler:
 
     def words(self) -> Iterator[str]:
         """Words without end; the same seed gives the same ones in the same order."""
-        g, _ = generators(self._settings.seed)
-        while True:
-            yield from self._block(g)
+        return chain.from_iterable(map(self.block, count()))
 
     @torch.no_grad()
-    def _block(self, g: torch.Generator) -> list[str]:
-        """Draws ``BLOCK`` words side by side, one character of each at a time."""
+    def block(self, number: int) -> list[str]:
+        """The ``BLOCK`` words from number ``number * BLOCK`` on, drawn side by side."""
+        g = _generator(self._settings.seed, number)
         start = [0] * self._block_size + self._prefix
         context = torch.tensor(start[len(start) - self._block_size :]).repeat(BLOCK, 1)
         columns = [torch.full((BLOCK,), id) for id in self._prefix]
@@ -129,6 +132,16 @@ def unseen(words: Iterator[str], known: Collection[str], patience: int = 100_000
                 f"{patience:,} words in a row are all in the data file; there are no new ones to "
                 "find. Leave out --only-new, or raise --temperature."
             )
+
+
+def _generator(seed: int, block: int) -> torch.Generator:
+    """A block's own generator; that of block 0 is the seed's.
+
+    PyTorch's generator on the CPU listens to the low 32 bits of its seed. Hashed numbers of so few
+    bits would soon meet: of 80,000 blocks two would be the same, as likely as not. ``lowbias32`` is
+    one-to-one, so no two of the first 2**32 blocks are.
+    """
+    return torch.Generator().manual_seed(seed ^ lowbias32(block))
 
 
 def _ids(vocabulary: Vocabulary, prefix: str) -> list[int]:

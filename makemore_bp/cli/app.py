@@ -25,7 +25,8 @@ from makemore_bp.distributed import launch
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.text import visible
 
-_OVER_RANKS = ("train", "eval", "gradcheck")  # under torchrun rank 0 alone runs the others
+# Under torchrun rank 0 alone runs the others.
+_OVER_RANKS = ("train", "sample", "eval", "gradcheck")
 _NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
 
 

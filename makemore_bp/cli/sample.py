@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from makemore_bp.cli import streams
 from makemore_bp.cli.options import Json, RunArgument
-from makemore_bp.errors import RequestError
+from makemore_bp.distributed import launch
+from makemore_bp.distributed.launch import Place
+from makemore_bp.errors import LostRankError, RequestError
 from makemore_bp.text import visible
+
+if TYPE_CHECKING:
+    from makemore_bp.sampling import Settings
+    from makemore_bp.training.checkpoint import Checkpoint
+
+Answer = Callable[["Checkpoint", Iterator[str]], None]  # shows as many words as were asked for
 
 
 def sample(
@@ -51,16 +62,56 @@ def sample(
 
     if len(prefix) >= max_length:
         raise RequestError("--prefix is not shorter than --max-length.")
-    checkpoint = run_folder.read(run)
     settings = sampling.Settings(seed, temperature, top_k, prefix, max_length)
-    words = sampling.Sampler(checkpoint, settings).words()
-    if only_new:
-        path = config.data_path(checkpoint.config.data.path)
-        words = sampling.unseen(words, frozenset(word_files.read_all(path).words))
-    drawn = islice(words, number)
-    if as_json:
-        print(json.dumps({"run": str(run), "seed": seed, "names": list(drawn)}))
+
+    def answer(checkpoint: Checkpoint, words: Iterator[str]) -> None:
+        if only_new:
+            path = config.data_path(checkpoint.config.data.path)
+            words = sampling.unseen(words, frozenset(word_files.read_all(path).words))
+        drawn = islice(words, number)
+        if as_json:
+            print(json.dumps({"run": str(run), "seed": seed, "names": list(drawn)}))
+            return
+        terminal = sys.stdout.isatty()
+        for word in drawn:
+            sys.stdout.write((visible(word, max_length) if terminal else word) + "\n")
+
+    here = launch.place()
+    if here is not None:
+        _on_ranks(here, run, settings, answer)
         return
-    terminal = sys.stdout.isatty()
-    for word in drawn:
-        sys.stdout.write((visible(word, max_length) if terminal else word) + "\n")
+    checkpoint = run_folder.read(run)
+    answer(checkpoint, sampling.Sampler(checkpoint, settings).words())
+
+
+def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> None:
+    from makemore_bp.distributed.process_group import joined
+    from makemore_bp.sampling import Sampler
+    from makemore_bp.sampling_over_ranks import draw
+    from makemore_bp.training import distributed_start, signals
+
+    streams.buffer()
+    with joined(here) as group:
+        checkpoint = distributed_start.saved_state(run, group)
+        sampler = Sampler(checkpoint, settings)
+
+        def use(words: Iterator[str]) -> None:
+            failed: OSError | None = None
+            try:
+                answer(checkpoint, words)
+            except OSError as error:
+                failed = error
+            failed = streams.finish() or failed
+            # A reader that has gone away has seen enough (`| head`).
+            if failed and not isinstance(failed, BrokenPipeError):
+                raise RequestError(f"The words cannot be written: {failed.strerror or failed}.")
+
+        try:
+            with signals.caught() as stop, group.together():
+                draw(sampler.block, use, group, stop)
+        except signals.Interrupted as stopped:
+            raise typer.Exit(stopped.exit_code) from None
+        except LostRankError as lost:
+            raise LostRankError(
+                f"{lost} The same seed draws the same words again, over any number of ranks."
+            ) from None

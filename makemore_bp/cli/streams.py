@@ -26,6 +26,16 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def buffer() -> None:
+    """Gives standard output a buffer if it has none: torchrun starts its ranks with ``python -u``,
+    and a system call for every word would cost more than the word."""
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and isinstance(out.buffer, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(out.buffer), out.encoding, out.errors, line_buffering=out.isatty()
+        )
+
+
 def tell(message: str) -> None:
     """Prints a message on standard error; if nobody can read it, the exit code has to do."""
     try:

@@ -56,6 +56,12 @@ class ProcessGroup:
         result: list[int] = tensor.tolist()
         return result
 
+    def told(self, number: int) -> int:
+        """Rank 0's ``number``, on every rank; waits as long as ``PATIENCE``."""
+        tensor = torch.tensor([number])
+        self._send(lambda: dist.broadcast(tensor, 0))
+        return int(tensor)
+
     def texts(self, text: str) -> list[str]:
         """Every rank's text, in the order of the ranks; waits as long as ``PATIENCE``."""
         raw = text.encode()
@@ -72,13 +78,20 @@ class ProcessGroup:
 
     def from_first(self, content: bytes) -> bytes:
         """Rank 0's ``content``, on every rank."""
-        length = torch.tensor([len(content)])
-        self._send(lambda: dist.broadcast(length, 0))
+        length = self.told(len(content))
         if self.rank:
-            content = bytes(int(length))
+            content = bytes(length)
         tensor = torch.frombuffer(bytearray(content or b" "), dtype=torch.uint8)
         self._send(lambda: dist.broadcast(tensor, 0))
-        return tensor.numpy().tobytes()[: int(length)]
+        return tensor.numpy().tobytes()[:length]
+
+    def to_first(self, content: bytes, room: int) -> list[bytes]:
+        """Every rank's ``content``, filled up with NULs to ``room`` >= 1 bytes, in the order of the
+        ranks on rank 0; nothing on the others."""
+        padded = torch.frombuffer(bytearray(content.ljust(room, b"\0")), dtype=torch.uint8)
+        parts = [torch.empty_like(padded) for _ in range(self.size)] if self.rank == 0 else None
+        self._send(lambda: dist.gather(padded, parts, group=self._prompt))
+        return [part.numpy().tobytes() for part in parts or ()]
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -20,9 +20,9 @@ from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
 from makemore_bp.network.ranks import ALONE, Ranks
 
-# For steps of so many multiplications PyTorch's matrix library on one core takes 4 to 8 times as long
-# as the kernel (benchmarks/crossover.py), so that it needs more cores than that to be faster. For
-# smaller steps its threads wait for each other, and it cannot be.
+# For steps of so many multiplications PyTorch's matrix library on one core takes 4 to 8 times as
+# long as the kernel (benchmarks/crossover.py), so that it needs more cores than that to be faster.
+# For smaller steps its threads wait for each other, and it cannot be.
 CROSSOVER, CORES = 60_000_000, 8
 
 

@@ -19,12 +19,16 @@ a search for the least bias, with the step's second key put in between.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
 M1, M2 = 0x7FEB352D, 0x846CA68B
 LOW = 2**32 - 1
 _ALL = 2**64 - 1
+
+Bits = TypeVar("Bits", int, Tensor)
 
 
 def splitmix64(x: int) -> int:
@@ -33,6 +37,17 @@ def splitmix64(x: int) -> int:
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _ALL
     x = (x ^ x >> 27) * 0x94D049BB133111EB & _ALL
     return x ^ x >> 31
+
+
+def lowbias32(x: Bits, key: Bits | int = 0) -> Bits:
+    """32-bit numbers of which every bit depends on every bit of the 32-bit ``x``.
+
+    One-to-one for every ``key``; without one, 0 becomes 0.
+    """
+    # int64 wraps around modulo 2**64, which leaves the low 32 bits of a product as they are.
+    x = ((x ^ x >> 16) * M1 & LOW) ^ key
+    x = (x ^ x >> 15) * M2 & LOW
+    return x ^ x >> 16
 
 
 class Masks:
@@ -65,11 +80,8 @@ class Masks:
 
     def of(self, k0: int | Tensor, k1: int | Tensor) -> Tensor:
         """The mask of a key, of which each half is a number or a scalar int64 tensor."""
-        # int64 wraps around modulo 2**64, which leaves the low 32 bits of a product as they are.
-        x = (self._places + k0) & LOW
-        x = ((x ^ x >> 16) * M1 & LOW) ^ k1
-        x = (x ^ x >> 15) * M2 & LOW
-        return torch.where((x ^ x >> 16) >= self._threshold, self._on, self._off)
+        x = lowbias32((self._places + k0) & LOW, k1)
+        return torch.where(x >= self._threshold, self._on, self._off)
 
     def _key(self, step: int) -> tuple[int, int]:
         key = splitmix64((self._seed + step) & _ALL)

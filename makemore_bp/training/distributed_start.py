@@ -79,12 +79,20 @@ def resume(
         return _train(config, data, choice, folder, saved, reporter, group, began)
 
 
+def saved_state(folder: Path, group: ProcessGroup) -> Checkpoint:
+    """The latest state of the run in ``folder``, which rank 0 reads; on every rank.
+
+    Raises RequestError if there is no run.
+    """
+    return checkpoints.loads(group.on_first(lambda: _checkpoint(folder)))
+
+
 def saved_run(folder: Path, group: ProcessGroup) -> tuple[Checkpoint, Dataset]:
     """The latest state of the run in ``folder``, which rank 0 reads, and its words; on every rank.
 
     Raises RequestError if there is no run or its words are missing or have changed.
     """
-    saved = checkpoints.loads(group.on_first(lambda: _checkpoint(folder)))
+    saved = saved_state(folder, group)
     data = data_for(saved.config, group)
     refuse_other_data(saved, data)
     return saved, data

@@ -51,6 +51,14 @@ class ThreadRanks:
     def texts(self, text: str) -> list[str]:
         return self._exchange(text)
 
+    def told(self, number: int) -> int:
+        (first, *_) = self._exchange(number)
+        return int(first)
+
+    def to_first(self, content: bytes, room: int) -> list[bytes]:
+        everyone = self._exchange(content.ljust(room, b"\0"))
+        return everyone if self.rank == 0 else []
+
 
 def on_ranks(size: int, work: Callable[[ThreadRanks], T]) -> list[T]:
     """What ``work`` gives on each of ``size`` ranks."""

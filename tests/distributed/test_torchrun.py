@@ -10,82 +10,16 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from makemore_bp.training import metrics, run_folder
+from tests.distributed.torchruns import Torchrun, torchrun
 
-ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("MAKEMORE_BP_KILLS", "1"))
-PATIENCE = 300  # seconds until a run that hangs fails the test
 ENDLESS = "train.steps=100000000"
-
-
-@dataclass
-class Torchrun:
-    """A running torchrun and where its workers' words go."""
-
-    process: subprocess.Popen[bytes]
-    logs: Path
-
-    def finish(self) -> int:
-        return self.process.wait(timeout=PATIENCE)
-
-    def said(self, rank: int, attempt: int = 0, stream: str = "stderr") -> str:
-        (path,) = self.logs.glob(f"*/attempt_{attempt}/{rank}/{stream}.log")
-        return path.read_text()
-
-    def workers(self) -> list[int]:
-        """The process ids of the ranks that live, in no order."""
-        task = Path(f"/proc/{self.process.pid}/task")
-        lists = [path.read_text() for path in task.glob("*/children")]
-        return [int(number) for line in lists for number in line.split()]
-
-    def rank(self, number: int) -> int:
-        """The process id of a rank."""
-        (found,) = (
-            worker
-            for worker in self.workers()
-            if f"\0RANK={number}\0".encode() in Path(f"/proc/{worker}/environ").read_bytes()
-        )
-        return found
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder of encoded words for all tests here."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@contextmanager
-def torchrun(
-    cache: Path, logs: Path, ranks: int, *arguments: object, restarts: int = 0
-) -> Iterator[Torchrun]:
-    """torchrun's own tracebacks go nowhere; the workers' streams go to files."""
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc-per-node={ranks}", f"--max-restarts={restarts}"),
-        *("--redirects=3", f"--log-dir={logs}", "-m", "makemore_bp", *map(str, arguments)),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MAKEMORE_BP_CACHE": str(cache)}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    running = Torchrun(process, logs)
-    try:
-        yield running
-    finally:
-        for worker in running.workers() if process.poll() is None else []:
-            os.kill(worker, signal.SIGKILL)
-        process.kill()
-        process.wait()
 
 
 def settings(words: Path, *more: str) -> list[str]:

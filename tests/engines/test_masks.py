@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from makemore_bp.engines import native
-from makemore_bp.engines.masks import Masks, splitmix64
+from makemore_bp.engines.masks import LOW, Masks, lowbias32, splitmix64
 from makemore_bp.network.parameters import Sizes, generators, initialise
 
 SHAPE = (32, 300)
@@ -18,6 +18,16 @@ def test_the_key_is_splitmix64() -> None:
     """The generator's first outputs from seed 0, as its authors' program prints them."""
     assert splitmix64(0) == 0xE220A8397B1DCDAF
     assert splitmix64(0x9E3779B97F4A7C15) == 0x6E789E6AA1B965F4
+
+
+@pytest.mark.parametrize("key", [0, 0x9E3779B9])
+def test_no_two_numbers_become_the_same(key: int) -> None:
+    x = torch.cat([torch.arange(2**20), LOW - torch.arange(2**20), 2**12 * torch.arange(1, 2**20)])
+    mixed = lowbias32(x, key)
+    assert len(set(mixed.tolist())) == len(set(x.tolist()))
+    assert int(mixed.min()) >= 0 and int(mixed.max()) <= LOW
+    assert [lowbias32(number, key) for number in x[:50].tolist()] == lowbias32(x[:50], key).tolist()
+    assert lowbias32(0) == 0
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
