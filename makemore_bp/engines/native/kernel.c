@@ -8,14 +8,14 @@
  *   - those of the first layer are taken once for each character at each place of the context, not
  *     once for each row of the batch (embedding_forward says how);
  *   - what concerns hidden units is done for a strip of them at a time (hidden_forward);
- *   - a gradient goes into its parameter from the registers, and is never written;
+ *   - the gradients of W1 and W2 go into them from the registers, and are never written;
  *   - exp and tanh are short polynomials without branches, so the compiler makes vectors of them;
  *   - rows are padded to whole vectors with zeros (kernel.h), so no loop has a ragged end. What the
- *     padding holds never reaches a real element: no product runs over a padded depth.
+ *     padding holds never reaches a real element, or reaches it as an added zero.
  *
- * How it stays the same to the bit: every sum is taken in an order that depends on the sizes and
- * the instruction set, and nothing but the parameters and the step's number survives a step. Cutting a run into chunks
- * changes nothing. Another instruction set rounds differently.
+ * How it stays the same to the bit: every sum is taken in an order that depends on the minibatch,
+ * the sizes and the instruction set, and nothing but the parameters and the step's number survives
+ * a step. Cutting a run into chunks changes nothing. Another instruction set rounds differently.
  *
  * This file compiles by itself for the baseline of the platform; kernel_avx2.c and kernel_avx512.c
  * compile it again for those instruction sets. */
@@ -142,8 +142,8 @@ INLINE vector blend(bits where, vector yes, vector no)
     return as_vector((where & as_bits(yes)) | (~where & as_bits(no)));
 }
 
-/* The larger of the two in every lane; `b` where one is not a number. Processors have an instruction
- * for just this, which compilers do not find by themselves. */
+/* The larger of the two in every lane; `b` where one is not a number. Processors have an
+ * instruction for just this, which compilers do not find by themselves. */
 INLINE vector larger(vector a, vector b)
 {
 #ifdef LARGER
@@ -181,12 +181,12 @@ INLINE extent divided_up(extent length, extent part)
 #define LN_SMALLEST -87.3365447f /* below, exp(x) is smaller than the smallest normal float: 0 */
 
 /* exp(x) = scale * (1 + rest), for x <= 0; x below LN_SMALLEST counts as LN_SMALLEST. `near_zero`
- * says that only x near 0 matters, where k is small and ln 2 need not be known so well. */
+ * says that only x near 0 matters, where k is small and one float is enough of ln 2. */
 INLINE void exp_in_parts(vector x, const int near_zero, vector *scale, vector *rest)
 {
     x = larger(zero() + LN_SMALLEST, x); /* not-a-number stays */
-    /* Floats of this size are whole numbers, so adding it rounds; its low bits are 127 + k, which is
-     * how the exponent of 2**k is written. */
+    /* Floats of this size are whole numbers, so adding it rounds; the low bits are 127 + k, and so
+     * is the exponent of 2**k written. */
     const float round = 12582912.0f + 127; /* 1.5 * 2**23 + 127 */
     const vector rounded = x * 1.44269504f + round;
     const vector k = rounded - round;
@@ -342,9 +342,9 @@ NOINLINE void product_transposed(Product p)
     product(1, p);
 }
 
-/* out (rows, columns) = left @ right.T, where `right` lies as (columns, depth): both are
- * read along their rows, LANES of the depth at once, and the lanes are added up at the end. For deep
- * products of few columns. The depth is read in whole vectors: the padding of both must be zero. */
+/* out (rows, columns) = left @ right.T, where `right` lies as (columns, depth): both are read along
+ * their rows, LANES of the depth at once, and the lanes are added up at the end. For deep products
+ * of few columns. The depth is read in whole vectors: the padding of both must be zero. */
 enum { DOTS = ROW_DOTS * COLUMN_DOTS };
 
 /* One tile of ROW_DOTS rows, of which p->rows count; in place of the others the last is read. */
@@ -443,7 +443,8 @@ INLINE void decay(const Network *net, float *weight, extent rows, extent stride,
 
 /* The product that is the gradient of a weight, from `offset` on. While training it goes into the
  * weight itself: weight -= lr * gradient. */
-INLINE Product gradient(const Network *net, float *weight, float *gradient, extent offset, Product p)
+INLINE Product gradient(const Network *net, float *weight, float *gradient, extent offset,
+                        Product p)
 {
     p.out = (net->descends ? weight : gradient) + offset;
     p.adds = net->descends;
@@ -518,12 +519,13 @@ static void list_rows(Network *net)
  *
  * Row i of embcat is C[Xb[i, 0]], C[Xb[i, 1]], ... side by side, and characters come again: at each
  * place of the context a batch of 32 names has some 13 different ones. Call a place together with a
- * character that stands there in some row a pair p. With W1[j] for the rows of W1 that meet place j,
+ * character that stands there in some row a pair p, and let W1[j] be the rows of W1 that meet place
+ * j. Then
  *
- *     hprebn[i]          = b1 + sum over the pairs p of row i of    C[character of p] @ W1[place of p]
- *     dhprebn_of_pair[p] = sum over the rows i with pair p of       dhprebn[i]
- *     dW1[j]             = sum over the pairs p of place j of       C[character of p].T @ dhprebn_of_pair[p]
- *     dC[c]              = sum over the pairs p of character c of   dhprebn_of_pair[p] @ W1[place of p].T
+ *     hprebn[i] = b1 + sum over the pairs p of row i of C[character of p] @ W1[place of p]
+ *     dhprebn_of_pair[p] = sum over the rows i with pair p of dhprebn[i]
+ *     dW1[j] = sum over the pairs p of place j of C[character of p].T @ dhprebn_of_pair[p]
+ *     dC[c]  = sum over the pairs p of character c of dhprebn_of_pair[p] @ W1[place of p].T
  *
  * These are the heart's embcat @ W1 + b1, embcat.T @ dhprebn and dhprebn @ W1.T, with equal terms
  * taken together: three products with a row for each example have one for each pair.
@@ -658,13 +660,15 @@ static void linear_hidden_backward_of_pairs(Network *net)
 /* =================================================================== batchnorm_fused.py, tanh.py
  * In one pass over the rows: a number goes from one stage to the other in its register. */
 
-/* bnmeani, bnvar_inv    hpreact = bngain * bnraw + bnbias    h = tanh(hpreact) */
+/* bnraw = (hprebn - bnmeani) * bnvar_inv
+ * hpreact = bngain * bnraw + bnbias    h = tanh(hpreact) */
 INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent column)
 {
     const float EPS = 1e-5f;
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *hprebn = net->hprebn + column;
-    const float *bngain = net->parameters.bngain + column, *bnbias = net->parameters.bnbias + column;
+    const float *bngain = net->parameters.bngain + column;
+    const float *bnbias = net->parameters.bnbias + column;
     float *to_bnraw = net->bnraw + column, *to_h = net->h + column;
     ALIGNED float sums[STRIP * LANES];
     vector bnmeani[STRIP], bnvar[STRIP], bnvar_inv[STRIP];
@@ -783,7 +787,7 @@ INLINE void dropout_backward(const int width, Network *net, extent column)
 }
 
 /* ===================================================================================== linear.py
- * The output layer. A vocabulary fills vectors badly (27 characters fill 1.7 of 16 lanes), so hidden
+ * The output layer. A vocabulary fills vectors badly (27 characters are 1.7 of 16 lanes), so hidden
  * units or rows of the batch lie along the lanes instead: W2 lies as W2T (V, H), the logits as
  * logitsT (V, n), and h is turned over, strip by strip, to hdropT (H, n). */
 

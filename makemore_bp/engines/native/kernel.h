@@ -109,14 +109,14 @@ typedef struct {
     Parameters gradients;
 
     int descends; /* whether gradients go into the parameters, or are only looked at */
-    float lr;
+    float lr;     /* of the step at hand */
 
     int32_t *Xb; /* (n, B) */
     int32_t *Yb; /* (n,) */
 
     /* The pairs of a batch: a place of the context, and a character that stands there in some row
-     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1, and the rows
-     * of pair p are row[first_row[p]] to row[first_row[p + 1] - 1]. */
+     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1; the rows of
+     * pair p are row[first_row[p]] to row[first_row[p + 1] - 1]. */
     int32_t *pair;      /* (n, B): which pair place j of row i is */
     extent *first_pair; /* (B + 1,) */
     int32_t *character; /* (pairs,) */
@@ -137,16 +137,15 @@ typedef struct {
     float *hprebn;
     float *bnvar_inv;
     float *bnraw;   /* in the place of hprebn */
-    float *hpreact;
-    float *h;       /* in the place of hpreact */
+    float *h;       /* hpreact is never written */
     float *mask;    /* dropout's, and what it leaves of h; without dropout there is neither, */
     float *hdrop;   /* and hdrop is h itself */
     float *hdropT;  /* (H, n) */
     float *logitsT; /* (V, n) */
     float *weight_of_row; /* (n,): 1/n, and 0 in the padding */
 
-    /* d.logitsT is dlogits, d.h is dh (before dropout's backward, dhdrop) ... While training dhpreact
-     * and dhprebn take the place of dh; whoever looks at gradients finds each in its own. */
+    /* d.logitsT is dlogits, d.h is dh (before dropout's backward, dhdrop), ... While training,
+     * dhpreact and dhprebn take the place of dh; who looks at gradients finds each in its own. */
     Layout activation_layouts[ACTIVATIONS];
     Activations d;
     float *own[ACTIVATIONS];

@@ -88,7 +88,7 @@ static void lay_out(Network *net, Block *block)
         = piece(block, pairs, net->hidden_stride, sizeof(float));
     net->hprebn = net->bnraw = floats(block, hidden);
     net->bnvar_inv = floats(block, unit);
-    net->hpreact = net->h = net->hdrop = floats(block, hidden);
+    net->h = net->hdrop = floats(block, hidden);
     if (net->options.dropout > 0) {
         net->mask = floats(block, hidden);
         net->hdrop = floats(block, hidden);
