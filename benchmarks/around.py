@@ -21,7 +21,7 @@ from makemore_bp.sampling import Sampler, Settings
 from makemore_bp.training import run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 
-NAMES, LECTURE_NAMES, WORDS = 100_000, 200, 1_000_000
+NAMES, LECTURE_NAMES, WORDS = 1_000_000, 200, 1_000_000
 Row = dict[str, str | float]
 
 
