@@ -155,8 +155,9 @@ typedef struct {
 
 enum { BASELINE, AVX2, AVX512, INSTRUCTION_SETS };
 
-/* NULL when there is not enough memory. The sizes are positive, the batch at least 2. `step` is the
- * number of the first step that will be run. */
+/* NULL when there is not enough memory, or the characters of a batch cannot be numbered in 32 bits.
+ * The sizes are positive, the batch at least 2. `step` is the number of the first step that will be
+ * run. */
 Network *network_create(Sizes sizes, Options options, uint64_t step);
 void network_destroy(Network *network);
 

@@ -118,6 +118,7 @@ static extent padded(extent length)
 
 Network *network_create(Sizes sizes, Options options, uint64_t step)
 {
+    if (sizes.batch > INT32_MAX / sizes.block_size) return NULL;
     Network *net = calloc(1, sizeof *net);
     if (net == NULL) return NULL;
     const extent V = sizes.vocabulary, E = sizes.n_embd, H = sizes.n_hidden, n = sizes.batch;
