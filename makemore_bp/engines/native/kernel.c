@@ -120,21 +120,21 @@ INLINE vector as_vector(bits value)
 #define LAST 2, 6, 3, 7
 #endif
 #if LANES == 1
-#define MIX(a, b, ...) ((void)(b), (a)) /* never called */
+#define MIX(mask, a, b, ...) ((void)(b), (a)) /* never called */
 #elif defined(__clang__) || __GNUC__ >= 12
-#define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define MIX(mask, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define MIX(a, b, ...) __builtin_shuffle(a, b, (bits){__VA_ARGS__})
+#define MIX(mask, a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
 #endif
 
 INLINE vector interleave_first(vector a, vector b)
 {
-    return MIX(a, b, FIRST);
+    return MIX(bits, a, b, FIRST);
 }
 
 INLINE vector interleave_last(vector a, vector b)
 {
-    return MIX(a, b, LAST);
+    return MIX(bits, a, b, LAST);
 }
 
 INLINE vector blend(bits where, vector yes, vector no)
@@ -153,15 +153,23 @@ INLINE vector larger(vector a, vector b)
 #endif
 }
 
+INLINE void add_halves(vector block[LANES], const int half)
+{
+    UNROLL for (int l = 0; l < half; l++)
+        block[l] = interleave_first(block[l], block[l + half])
+                   + interleave_last(block[l], block[l + half]);
+}
+
 /* Adds up the lanes of each of LANES vectors: lane l of the result is the sum of block[l]'s lanes.
  * Interleaving the upper half of the vectors with the lower half, and adding the two halves of what
- * that gives, leaves half as many vectors, and at last one. */
+ * that gives, leaves half as many vectors, and at last one. (Not as a loop: then compilers leave
+ * the block in memory.) */
 INLINE vector sums_of_lanes(vector block[LANES])
 {
-    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
-        UNROLL for (int l = 0; l < half; l++)
-            block[l] = interleave_first(block[l], block[l + half])
-                       + interleave_last(block[l], block[l + half]);
+    if (LANES > 8) add_halves(block, 8);
+    if (LANES > 4) add_halves(block, 4);
+    if (LANES > 2) add_halves(block, 2);
+    if (LANES > 1) add_halves(block, 1);
     return block[0];
 }
 
@@ -193,9 +201,10 @@ INLINE void exp_in_parts(vector x, const int near_zero, vector *scale, vector *r
     /* ln 2 in two parts, the first with few bits: k times it is exact. */
     const vector r = near_zero ? x - k * 0.693147182f
                                : x - k * 0.693359375f - k * -2.12194440e-4f;
-    const vector p = 0.49999998f
-        + r * (0.16666539f + r * (0.041667221f + r * (0.0083671808f + r * 0.0013882396f)));
-    *rest = r + r * r * p;
+    const vector r2 = r * r; /* in powers of it, for fewer operations that wait for each other */
+    const vector p = (0.49999998f + r * 0.16666539f)
+                     + r2 * ((0.041667221f + r * 0.0083671808f) + r2 * 0.0013882396f);
+    *rest = r + r2 * p;
     *scale = as_vector(as_bits(rounded) << 23);
 }
 
@@ -251,11 +260,13 @@ INLINE void tile(const int rows, const int vectors, const int transposed, const 
     vector sum[MAX_TILE_ROWS][MAX_TILE_VECTORS];
     const float *left = p->left, *right = p->right;
     const extent left_stride = p->left_stride, right_stride = p->right_stride;
+    const extent out_stride = p->out_stride, depth = p->depth;
+    float *out = p->out;
 
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = zero();
 
-    for (extent d = 0; d < p->depth; d++) {
+    for (extent d = 0; d < depth; d++) {
         vector across[MAX_TILE_VECTORS];
         UNROLL for (int v = 0; v < vectors; v++) across[v] = load(right + v * LANES);
         UNROLL for (int r = 0; r < rows; r++) {
@@ -266,80 +277,91 @@ INLINE void tile(const int rows, const int vectors, const int transposed, const 
         right += right_stride;
     }
 
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < vectors; v++) {
-            float *out = p->out + r * p->out_stride + v * LANES;
-            store(out, p->adds ? load(out) + p->by * sum[r][v] : sum[r][v]);
-        }
+    const float by = p->by;
+    if (p->adds)
+        UNROLL for (int r = 0; r < rows; r++, out += out_stride)
+            UNROLL for (int v = 0; v < vectors; v++)
+                store(out + v * LANES, load(out + v * LANES) + by * sum[r][v]);
+    else
+        UNROLL for (int r = 0; r < rows; r++, out += out_stride)
+            UNROLL for (int v = 0; v < vectors; v++) store(out + v * LANES, sum[r][v]);
 }
 
-/* Picks the tile compiled for this shape. */
-INLINE void tile_of_shape(const int vectors, const int transposed, const Product *p)
+/* A function for each shape of a tile: in one of its own each gets all the registers. */
+#define TILE(transposed, vectors, rows)                                    \
+    NOINLINE void tile_##transposed##_##vectors##_##rows(const Product *p) \
+    {                                                                      \
+        tile(rows, vectors, transposed, p);                                \
+    }
+#define TILES(transposed, vectors)                                                        \
+    TILE(transposed, vectors, 1) TILE(transposed, vectors, 2) TILE(transposed, vectors, 3) \
+    TILE(transposed, vectors, 4) TILE(transposed, vectors, 5) TILE(transposed, vectors, 6) \
+    TILE(transposed, vectors, 7) TILE(transposed, vectors, 8)
+#define TILE_NAMES(transposed, vectors)                                                      \
+    {tile_##transposed##_##vectors##_1, tile_##transposed##_##vectors##_2,                   \
+     tile_##transposed##_##vectors##_3, tile_##transposed##_##vectors##_4,                   \
+     tile_##transposed##_##vectors##_5, tile_##transposed##_##vectors##_6,                   \
+     tile_##transposed##_##vectors##_7, tile_##transposed##_##vectors##_8}
+
+TILES(0, 1) TILES(0, 2) TILES(0, 3) TILES(1, 1) TILES(1, 2) TILES(1, 3)
+
+static void (*const TILE_OF_SHAPE[2][MAX_TILE_VECTORS][MAX_TILE_ROWS])(const Product *) = {
+    {TILE_NAMES(0, 1), TILE_NAMES(0, 2), TILE_NAMES(0, 3)},
+    {TILE_NAMES(1, 1), TILE_NAMES(1, 2), TILE_NAMES(1, 3)},
+};
+
+/* The product over one part of its depth. Tiles of nearly equal size cover the result: a thin last
+ * tile would waste the registers. */
+INLINE void product_of_part(const int transposed, Product p)
 {
-    switch (p->rows) {
-    case 1: tile(1, vectors, transposed, p); break;
-    case 2: tile(2, vectors, transposed, p); break;
-    case 3: tile(3, vectors, transposed, p); break;
-    case 4: tile(4, vectors, transposed, p); break;
-#if TILE_ROWS > 4
-    case 5: tile(5, vectors, transposed, p); break;
-    case 6: tile(6, vectors, transposed, p); break;
-#endif
-#if TILE_ROWS > 6
-    case 7: tile(7, vectors, transposed, p); break;
-    case 8: tile(8, vectors, transposed, p); break;
-#endif
+    const extent vectors = divided_up(p.columns, LANES);
+    const extent across = divided_up(vectors, TILE_VECTORS), down = divided_up(p.rows, TILE_ROWS);
+    const extent width = vectors / across, wider = vectors % across; /* so many by one more */
+    const extent height = p.rows / down, higher = p.rows % down;
+    const float *left = p.left;
+    float *top = p.out;
+
+    for (extent j = 0; j < across; j++) {
+        const extent tile_vectors = width + (j < wider);
+        p.left = left;
+        p.out = top;
+        for (extent i = 0; i < down; i++) {
+            const extent tile_rows = height + (i < higher);
+            TILE_OF_SHAPE[transposed][tile_vectors - 1][tile_rows - 1](&p);
+            p.left += transposed ? tile_rows : tile_rows * p.left_stride;
+            p.out += tile_rows * p.out_stride;
+        }
+        p.right += tile_vectors * LANES;
+        top += tile_vectors * LANES;
     }
 }
 
-/* `left` is read as it lies, (rows, depth), or transposed, as a (depth, rows) matrix. Tiles of
- * nearly equal size cover the result: a thin last tile would waste the registers. */
-INLINE void product(const int transposed, Product whole)
+/* `left` is read as it lies, (rows, depth), or transposed, as a (depth, rows) matrix. */
+INLINE void product(const int transposed, const Product *whole)
 {
-    const extent vectors = divided_up(whole.columns, LANES);
-    const extent row_tiles = divided_up(whole.rows, TILE_ROWS);
-    const extent vector_tiles = divided_up(vectors, TILE_VECTORS);
-    const extent depth_parts = divided_up(whole.depth, DEPTH_PART);
-
-    for (extent part = 0; part < depth_parts; part++) {
-        const extent depth = whole.depth * part / depth_parts;
-        Product p = whole;
-        if (part > 0 && !whole.adds) { /* goes on from what the parts before have left */
+    const extent parts = divided_up(whole->depth, DEPTH_PART);
+    for (extent part = 0; part < parts; part++) {
+        const extent first = whole->depth * part / parts;
+        Product p = *whole;
+        p.depth = whole->depth * (part + 1) / parts - first;
+        p.left += transposed ? first * p.left_stride : first;
+        p.right += first * p.right_stride;
+        if (part > 0 && !whole->adds) { /* goes on from what the parts before have left */
             p.adds = 1;
             p.by = 1;
         }
-        p.depth = whole.depth * (part + 1) / depth_parts - depth;
-        for (extent j = 0; j < vector_tiles; j++) {
-            const extent first = vectors * j / vector_tiles;
-            const extent width = vectors * (j + 1) / vector_tiles - first;
-            const extent column = first * LANES;
-            p.right = whole.right + depth * whole.right_stride + column;
-            for (extent i = 0; i < row_tiles; i++) {
-                const extent row = whole.rows * i / row_tiles;
-                p.rows = whole.rows * (i + 1) / row_tiles - row;
-                p.left = whole.left + (transposed ? depth * whole.left_stride + row
-                                                  : row * whole.left_stride + depth);
-                p.out = whole.out + row * whole.out_stride + column;
-                switch (width) {
-                case 1: tile_of_shape(1, transposed, &p); break;
-                case 2: tile_of_shape(2, transposed, &p); break;
-#if TILE_VECTORS > 2
-                case 3: tile_of_shape(3, transposed, &p); break;
-#endif
-                }
-            }
-        }
+        product_of_part(transposed, p);
     }
 }
 
-NOINLINE void product_plain(Product p)
+NOINLINE void product_plain(const Product *whole)
 {
-    product(0, p);
+    product(0, whole);
 }
 
-NOINLINE void product_transposed(Product p)
+NOINLINE void product_transposed(const Product *whole)
 {
-    product(1, p);
+    product(1, whole);
 }
 
 /* out (rows, columns) = left @ right.T, where `right` lies as (columns, depth): both are read along
@@ -373,39 +395,86 @@ INLINE void dot_tile(const int columns, const Product *p)
         memcpy(p->out + r * p->out_stride, dots + r * COLUMN_DOTS, columns * sizeof(float));
 }
 
-NOINLINE void product_of_rows(Product whole)
+NOINLINE void dot_tile_1(const Product *p) { dot_tile(1, p); }
+NOINLINE void dot_tile_2(const Product *p) { dot_tile(2, p); }
+NOINLINE void dot_tile_3(const Product *p) { dot_tile(3, p); }
+NOINLINE void dot_tile_4(const Product *p) { dot_tile(4, p); }
+
+NOINLINE void product_of_rows(const Product *whole)
 {
-    for (extent row = 0; row < whole.rows; row += ROW_DOTS)
-        for (extent column = 0; column < whole.columns; column += COLUMN_DOTS) {
-            Product p = whole;
-            p.rows = whole.rows - row < ROW_DOTS ? whole.rows - row : ROW_DOTS;
-            p.left = whole.left + row * whole.left_stride;
-            p.right = whole.right + column * whole.right_stride;
-            p.out = whole.out + row * whole.out_stride + column;
-            switch (whole.columns - column) {
-            case 1: dot_tile(1, &p); break;
-            case 2: dot_tile(2, &p); break;
-            case 3: dot_tile(3, &p); break;
-            default: dot_tile(COLUMN_DOTS, &p);
+    Product p = *whole;
+    for (extent row = 0; row < whole->rows; row += ROW_DOTS) {
+        p.rows = whole->rows - row < ROW_DOTS ? whole->rows - row : ROW_DOTS;
+        p.left = whole->left + row * p.left_stride;
+        for (extent column = 0; column < whole->columns; column += COLUMN_DOTS) {
+            p.right = whole->right + column * p.right_stride;
+            p.out = whole->out + row * p.out_stride + column;
+            switch (whole->columns - column) {
+            case 1: dot_tile_1(&p); break;
+            case 2: dot_tile_2(&p); break;
+            case 3: dot_tile_3(&p); break;
+            default: dot_tile_4(&p);
             }
         }
+    }
 }
 
 /* ------------------------------------------------------------------------------ small helpers */
 
-/* Transposes a block of LANES rows in registers: interleaving the upper half of the rows with the
- * lower half, often enough, turns the numbers' row into their column. */
-INLINE void transpose_block(vector block[LANES])
+/* Transposes blocks of SQUARE x SQUARE floats. Processors are quickest at mixing numbers within
+ * quads of lanes, so a quad of columns is turned at a time, and for eight lanes the quads of rows r
+ * and r + 4 lie side by side. */
+#if LANES >= 8
+#define SQUARE 8
+#define FIRST_IN_QUADS 0, 8, 1, 9, 4, 12, 5, 13
+#define LAST_IN_QUADS 2, 10, 3, 11, 6, 14, 7, 15
+#define LEFT_QUADS 0, 1, 2, 3, 8, 9, 10, 11
+#define RIGHT_QUADS 4, 5, 6, 7, 12, 13, 14, 15
+#elif LANES == 4
+#define SQUARE 4
+#define FIRST_IN_QUADS 0, 4, 1, 5
+#define LAST_IN_QUADS 2, 6, 3, 7
+#else
+#define SQUARE 1
+#endif
+
+#if SQUARE == 1
+INLINE void transpose_square(const float *from, extent from_stride, float *to, extent to_stride)
 {
-    UNROLL for (int done = 1; done < LANES; done *= 2) {
-        vector mixed[LANES];
-        UNROLL for (int l = 0; l < LANES / 2; l++) {
-            mixed[2 * l] = interleave_first(block[l], block[l + LANES / 2]);
-            mixed[2 * l + 1] = interleave_last(block[l], block[l + LANES / 2]);
+    (void)from_stride, (void)to_stride;
+    *to = *from;
+}
+#else
+typedef float square_row __attribute__((vector_size(SQUARE * sizeof(float))));
+typedef uint32_t square_bits __attribute__((vector_size(SQUARE * sizeof(float))));
+
+INLINE void transpose_square(const float *from, extent from_stride, float *to, extent to_stride)
+{
+    square_row row[SQUARE];
+    UNROLL for (int r = 0; r < SQUARE; r++) memcpy(&row[r], from + r * from_stride, sizeof *row);
+    UNROLL for (int c = 0; c < SQUARE; c += 4) {
+        square_row a[4], b[4], column[4];
+        UNROLL for (int r = 0; r < 4; r++) {
+#if SQUARE == 8
+            a[r] = c == 0 ? MIX(square_bits, row[r], row[r + 4], LEFT_QUADS)
+                          : MIX(square_bits, row[r], row[r + 4], RIGHT_QUADS);
+#else
+            a[r] = row[r];
+#endif
         }
-        UNROLL for (int l = 0; l < LANES; l++) block[l] = mixed[l];
+        UNROLL for (int r = 0; r < 2; r++) {
+            b[r] = MIX(square_bits, a[r], a[r + 2], FIRST_IN_QUADS);
+            b[r + 2] = MIX(square_bits, a[r], a[r + 2], LAST_IN_QUADS);
+        }
+        UNROLL for (int r = 0; r < 4; r += 2) {
+            column[r] = MIX(square_bits, b[r], b[r + 1], FIRST_IN_QUADS);
+            column[r + 1] = MIX(square_bits, b[r], b[r + 1], LAST_IN_QUADS);
+        }
+        UNROLL for (int r = 0; r < 4; r++)
+            memcpy(to + (c + r) * to_stride, &column[r], sizeof *column);
     }
 }
+#endif
 
 /* Hidden units do not look at each other. What concerns them is done for a strip of so many vectors
  * of units at a time, for all rows of the batch, stage after stage: enough additions that do not
@@ -414,15 +483,23 @@ INLINE void transpose_block(vector block[LANES])
 enum { STRIP = 4 };
 
 /* Calls function(width, net, column) for each strip of the hidden units; `column` is its first unit
- * and `width` its vectors, a constant, so that each width gets a version of its own. */
-#define FOR_STRIPS(function, net)                                                              \
-    for (extent column = 0; column < (net)->sizes.n_hidden; column += STRIP * LANES)           \
-        switch (divided_up((net)->sizes.n_hidden - column, LANES)) {                           \
-        case 1: function(1, net, column); break;                                               \
-        case 2: function(2, net, column); break;                                               \
-        case 3: function(3, net, column); break;                                               \
-        default: function(STRIP, net, column);                                                 \
-        }
+ * and `width` its vectors, a constant, so that each width gets a version of its own. The strips are
+ * of nearly equal width. */
+#define FOR_STRIPS(function, net)                                             \
+    do {                                                                      \
+        const extent vectors = divided_up((net)->sizes.n_hidden, LANES);      \
+        const extent strips = divided_up(vectors, STRIP);                     \
+        for (extent strip = 0, column = 0; strip < strips; strip++) {         \
+            const extent width = vectors / strips + (strip < vectors % strips); \
+            switch (width) {                                                  \
+            case 1: function(1, net, column); break;                          \
+            case 2: function(2, net, column); break;                          \
+            case 3: function(3, net, column); break;                          \
+            default: function(STRIP, net, column);                            \
+            }                                                                 \
+            column += width * LANES;                                          \
+        }                                                                     \
+    } while (0)
 
 /* to += by * from */
 INLINE void add_scaled(float *to, float by, const float *from, extent length)
@@ -459,60 +536,79 @@ static int is_example(const Examples *examples, int64_t index)
     return index >= 0 && index < examples->examples;
 }
 
-/* Xb and Yb of the examples at `indices`. The binding has checked all of it once; the memory is the
- * caller's, though, and is checked again where it is read. Returns 0 if any is out of range. */
-static int take_batch(Network *net, const Examples *examples, const int64_t *indices)
+/* Xb and Yb of the examples at `indices`, 0 if any is out of range. The binding has checked all of
+ * it once; the memory is the caller's, though, and is checked again where it is read. The widths are
+ * constants wherever this is called. */
+INLINE int take_batch_of(const int stream_width, const int positions_width, Network *net,
+                         const Examples *examples, const int64_t *indices)
 {
     const extent n = net->sizes.batch, B = net->sizes.block_size;
+    const uint64_t V = (uint64_t)net->sizes.vocabulary;
     const int64_t last_start = examples->stream_length - B - 1;
+    int32_t *Xb = net->Xb;
     uint64_t wrong = 0;
     for (extent i = 0; i < n; i++) {
         const int64_t example = indices[i];
         if (!is_example(examples, example)) return 0;
-        const int64_t position = position_at(examples, example);
+        const int64_t position = number_at(examples->positions, positions_width, example);
         if (position < 0 || position > last_start) return 0;
-        for (extent j = 0; j <= B; j++) {
-            const int64_t id = id_at(examples, position + j);
-            wrong |= (uint64_t)id >= (uint64_t)net->sizes.vocabulary;
-            *(j < B ? &net->Xb[i * B + j] : &net->Yb[i]) = (int32_t)id;
+        for (extent j = 0; j < B; j++) {
+            const int64_t id = number_at(examples->stream, stream_width, position + j);
+            wrong |= (uint64_t)id >= V;
+            *Xb++ = (int32_t)id;
         }
+        const int64_t id = number_at(examples->stream, stream_width, position + B);
+        wrong |= (uint64_t)id >= V;
+        net->Yb[i] = (int32_t)id;
     }
     return !wrong;
 }
 
-/* Asks the memory for the positions of the next batch: they lie anywhere, and arrive meanwhile. */
-static void fetch_early(const Network *net, const Examples *examples, const int64_t *indices)
+static int take_batch(Network *net, const Examples *examples, const int64_t *indices)
+{
+    if (examples->positions_width == 4)
+        switch (examples->stream_width) {
+        case 1: return take_batch_of(1, 4, net, examples, indices);
+        case 2: return take_batch_of(2, 4, net, examples, indices);
+        default: return take_batch_of(4, 4, net, examples, indices);
+        }
+    return take_batch_of(examples->stream_width, 8, net, examples, indices);
+}
+
+/* Asks the memory for what the next batches need: it lies anywhere, and arrives meanwhile. */
+static void fetch_early(const Examples *examples, const int64_t *indices, extent length)
 {
     const char *positions = examples->positions;
-    for (extent i = 0; i < net->sizes.batch; i++)
+    for (extent i = 0; i < length; i++)
         if (is_example(examples, indices[i]))
             PREFETCH(positions + indices[i] * examples->positions_width);
 }
 
-/* Lists the rows of every pair, and the pairs by how many rows they have: a loop over as many rows
- * as the one before it ends where the processor expects it to. */
+/* Lists the rows of every pair for linear_hidden_backward_to_pairs, two to a step; where their number
+ * is odd, row n stands in the last place, which is zero. */
 static void list_rows(Network *net)
 {
     const extent n = net->sizes.batch, B = net->sizes.block_size, pairs = net->first_pair[B];
     const int32_t *pair = net->pair;
-    extent *first_row = net->first_row, *next_row = net->next_row, *next_place = net->next_place;
-    int32_t *rows = net->rows;
+    int32_t *rows = net->rows, *row = net->row, *pair_of_step = net->pair_of_step;
+    extent *next = net->next, steps = 0;
 
     memset(rows, 0, (size_t)pairs * sizeof *rows);
     for (extent at = 0; at < n * B; at++) rows[pair[at]]++;
 
-    memset(next_place, 0, (size_t)(n + 2) * sizeof *next_place);
-    for (extent p = 0; p < pairs; p++) next_place[rows[p] + 1]++;
-    for (extent k = 1; k <= n; k++) next_place[k + 1] += next_place[k];
-    for (extent p = 0; p < pairs; p++) net->by_rows[next_place[rows[p]]++] = (int32_t)p;
-
-    first_row[0] = 0;
     for (extent p = 0; p < pairs; p++) {
-        next_row[p] = first_row[p];
-        first_row[p + 1] = first_row[p] + rows[p];
+        next[p] = 2 * steps;
+        steps += (rows[p] + 1) / 2;
     }
+    net->steps = steps;
+    for (extent at = 0; at < 2 * steps; at++) row[at] = (int32_t)n;
     for (extent i = 0; i < n; i++)
-        for (extent j = 0; j < B; j++) net->row[next_row[pair[i * B + j]]++] = (int32_t)i;
+        for (extent j = 0; j < B; j++) {
+            const int32_t p = *pair++;
+            const extent at = next[p]++;
+            row[at] = (int32_t)i;
+            pair_of_step[at / 2] = p;
+        }
 }
 
 /* embcat, as what differs in it.
@@ -581,7 +677,7 @@ static void linear_hidden_forward_of_pairs(Network *net)
     const extent B = net->sizes.block_size, E = net->sizes.n_embd, stride = net->hidden_stride;
     for (extent j = 0; j < B; j++) {
         const extent first = net->first_pair[j];
-        product_plain((Product){
+        product_plain(&(Product){
             .out = net->hprebn_of_pair + first * stride, .out_stride = stride,
             .left = net->C_of_pair + first * net->C_stride, .left_stride = net->C_stride,
             .right = net->parameters.W1 + j * E * stride, .right_stride = stride,
@@ -607,24 +703,31 @@ INLINE void linear_hidden_forward(const int width, Network *net, extent column)
     }
 }
 
-/* dhprebn_of_pair, and db1 = dhprebn.sum(0), which the pairs of one place add up to. */
+/* dhprebn_of_pair, and db1 = dhprebn.sum(0), which the pairs of one place add up to.
+ *
+ * Pairs have one row or many, and nobody can foretell where a loop over them ends. So there is no
+ * such loop: every step adds two rows to the sum, which starts again where a new pair does, and
+ * leaves it as the pair's, again and again until it is complete. */
 INLINE void linear_hidden_backward_to_pairs(const int width, Network *net, extent column)
 {
-    const extent stride = net->hidden_stride, pairs = net->first_pair[net->sizes.block_size];
-    const extent *first_row = net->first_row;
-    const int32_t *row = net->row, *by_rows = net->by_rows;
+    const extent stride = net->hidden_stride, steps = net->steps;
+    const int32_t *row = net->row, *pair_of_step = net->pair_of_step;
     const float *dhprebn = net->d.hprebn + column;
     float *of_pair = net->dhprebn_of_pair + column, *to = net->gradients.b1 + column;
-    vector db1[STRIP];
+    vector sum[STRIP], db1[STRIP];
 
-    for (extent k = 0; k < pairs; k++) {
-        const extent p = by_rows[k];
-        vector sum[STRIP];
-        UNROLL for (int v = 0; v < width; v++) sum[v] = zero();
-        for (extent at = first_row[p]; at < first_row[p + 1]; at++)
-            UNROLL for (int v = 0; v < width; v++)
-                sum[v] += load(dhprebn + row[at] * stride + v * LANES);
-        UNROLL for (int v = 0; v < width; v++) store(of_pair + p * stride + v * LANES, sum[v]);
+    UNROLL for (int v = 0; v < width; v++) sum[v] = zero();
+    for (extent s = 0, before = -1; s < steps; s++) {
+        const extent p = pair_of_step[s];
+        const bits goes_on = (bits)zero() - (uint32_t)(p == before);
+        const float *one = dhprebn + row[2 * s] * stride;
+        const float *other = dhprebn + row[2 * s + 1] * stride;
+        UNROLL for (int v = 0; v < width; v++) {
+            const vector two = load(one + v * LANES) + load(other + v * LANES);
+            sum[v] = as_vector(as_bits(sum[v]) & goes_on) + two;
+            store(of_pair + p * stride + v * LANES, sum[v]);
+        }
+        before = p;
     }
     UNROLL for (int v = 0; v < width; v++) db1[v] = zero();
     for (extent p = 0; p < net->first_pair[1]; p++)
@@ -640,38 +743,40 @@ static void linear_hidden_backward_of_pairs(Network *net)
     for (extent j = 0; j < B; j++) {
         const extent first = net->first_pair[j], pairs = net->first_pair[j + 1] - first;
         const float *dhprebn = net->dhprebn_of_pair + first * stride;
-        product_of_rows((Product){
+        product_of_rows(&(Product){
             .out = net->dC_of_pair + first * net->C_stride, .out_stride = net->C_stride,
             .left = dhprebn, .left_stride = stride,
             .right = net->parameters.W1 + j * E * stride, .right_stride = stride,
             .rows = pairs, .depth = H, .columns = E,
         });
         decay(net, net->parameters.W1 + j * E * stride, E, stride, H);
-        product_transposed(gradient(net, net->parameters.W1, net->gradients.W1, j * E * stride,
+        const Product dW1 = gradient(net, net->parameters.W1, net->gradients.W1, j * E * stride,
             (Product){
                 .out_stride = stride,
                 .left = net->C_of_pair + first * net->C_stride, .left_stride = net->C_stride,
                 .right = dhprebn, .right_stride = stride,
                 .rows = E, .depth = pairs, .columns = H,
-            }));
+            });
+        product_transposed(&dW1);
     }
 }
 
 /* =================================================================== batchnorm_fused.py, tanh.py
  * In one pass over the rows: a number goes from one stage to the other in its register. */
 
-/* bnraw = (hprebn - bnmeani) * bnvar_inv
- * hpreact = bngain * bnraw + bnbias    h = tanh(hpreact) */
+/* bndiff = hprebn - bnmeani    bnraw = bndiff * bnvar_inv
+ * hpreact = bngain * bnraw + bnbias    h = tanh(hpreact)
+ *
+ * bndiff costs one subtraction wherever it is needed, less than to write it and read it again. So
+ * bnraw is never made: what bndiff is multiplied with has bnvar_inv in it already. */
 INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent column)
 {
     const float EPS = 1e-5f;
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *hprebn = net->hprebn + column;
-    const float *bngain = net->parameters.bngain + column;
-    const float *bnbias = net->parameters.bnbias + column;
-    float *to_bnraw = net->bnraw + column, *to_h = net->h + column;
+    float *h = net->h + column;
     ALIGNED float sums[STRIP * LANES];
-    vector bnmeani[STRIP], bnvar[STRIP], bnvar_inv[STRIP];
+    vector bnmeani[STRIP], bnvar[STRIP], scale[STRIP], bnbias[STRIP];
 
     /* The mean is counted from the first row: then rows that are all alike differ from it by 0, and
      * not by a rounding that bnvar_inv would blow up. */
@@ -691,14 +796,17 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
         store(sums + v * LANES, bnvar[v] / (float)(n - 1) + EPS);
     for (int c = 0; c < width * LANES; c++) net->bnvar_inv[column + c] = 1.0f / sqrtf(sums[c]);
 
-    UNROLL for (int v = 0; v < width; v++) bnvar_inv[v] = load(net->bnvar_inv + column + v * LANES);
+    UNROLL for (int v = 0; v < width; v++) {
+        const extent unit = column + v * LANES;
+        store(net->bnmeani + unit, bnmeani[v]);
+        scale[v] = load(net->parameters.bngain + unit) * load(net->bnvar_inv + unit);
+        bnbias[v] = load(net->parameters.bnbias + unit);
+    }
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + v * LANES;
-            const vector bnraw = (load(hprebn + at) - bnmeani[v]) * bnvar_inv[v];
-            const vector hpreact = load(bngain + v * LANES) * bnraw + load(bnbias + v * LANES);
-            store(to_bnraw + at, bnraw);
-            store(to_h + at, tanh_of(hpreact));
+            const vector bndiff = load(hprebn + at) - bnmeani[v];
+            store(h + at, tanh_of(scale[v] * bndiff + bnbias[v]));
         }
 }
 
@@ -708,32 +816,39 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
 INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent column)
 {
     const extent n = net->sizes.batch, stride = net->hidden_stride;
-    const float *h = net->h + column, *bnraw = net->bnraw + column, *dh = net->d.h + column;
+    const float *h = net->h + column, *hprebn = net->hprebn + column, *dh = net->d.h + column;
     float *dhpreact = net->d.hpreact + column, *dhprebn = net->d.hprebn + column;
-    vector dbngain[STRIP], dbnbias[STRIP], scale[STRIP];
+    vector bnmeani[STRIP], dbngain[STRIP], dbnbias[STRIP], scale[STRIP], slope[STRIP];
 
-    UNROLL for (int v = 0; v < width; v++) dbngain[v] = dbnbias[v] = zero();
+    UNROLL for (int v = 0; v < width; v++) {
+        bnmeani[v] = load(net->bnmeani + column + v * LANES);
+        dbngain[v] = dbnbias[v] = zero();
+    }
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + v * LANES;
-            const vector slope = 1.0f - load(h + at) * load(h + at), d = slope * load(dh + at);
-            dbngain[v] += load(bnraw + at) * d;
+            const vector bndiff = load(hprebn + at) - bnmeani[v];
+            const vector d = (1.0f - load(h + at) * load(h + at)) * load(dh + at);
+            dbngain[v] += bndiff * d;
             dbnbias[v] += d;
             store(dhpreact + at, d);
         }
     UNROLL for (int v = 0; v < width; v++) {
         const extent unit = column + v * LANES;
+        const vector bnvar_inv = load(net->bnvar_inv + unit);
+        dbngain[v] *= bnvar_inv;
         store(net->gradients.bngain + unit, dbngain[v]);
         store(net->gradients.bnbias + unit, dbnbias[v]);
-        scale[v] = load(net->parameters.bngain + unit) * load(net->bnvar_inv + unit);
+        scale[v] = load(net->parameters.bngain + unit) * bnvar_inv;
+        slope[v] = bnvar_inv * dbngain[v] / (float)(n - 1);
         dbnbias[v] /= (float)n;
-        dbngain[v] /= (float)(n - 1);
     }
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + v * LANES;
-            store(dhprebn + at, scale[v] * (load(dhpreact + at) - dbnbias[v]
-                                            - load(bnraw + at) * dbngain[v]));
+            const vector bndiff = load(hprebn + at) - bnmeani[v];
+            store(dhprebn + at,
+                  scale[v] * (load(dhpreact + at) - dbnbias[v] - bndiff * slope[v]));
         }
 }
 
@@ -798,16 +913,14 @@ INLINE void turn_over(const int width, Network *net, extent column)
     const extent batch_stride = net->batch_stride;
     const float *hdrop = net->hdrop + column;
     float *hdropT = net->hdropT + column * batch_stride;
-    for (extent i = 0; i < n; i += LANES)
-        for (int v = 0; v < width; v++) {
-            const float *from = hdrop + i * hidden_stride + v * LANES;
-            float *to = hdropT + v * LANES * batch_stride + i;
-            vector block[LANES];
-            UNROLL for (int l = 0; l < LANES; l++)
-                block[l] = i + l < n ? load(from + l * hidden_stride) : zero();
-            transpose_block(block);
-            UNROLL for (int l = 0; l < LANES; l++) store(to + l * batch_stride, block[l]);
-        }
+    const extent whole = n - n % SQUARE;
+    for (extent i = 0; i < whole; i += SQUARE)
+        for (extent c = 0; c < width * LANES; c += SQUARE)
+            transpose_square(hdrop + i * hidden_stride + c, hidden_stride,
+                             hdropT + c * batch_stride + i, batch_stride);
+    for (extent c = 0; c < width * LANES; c++)
+        for (extent i = whole; i < n; i++)
+            hdropT[c * batch_stride + i] = hdrop[i * hidden_stride + c];
 }
 
 /* logits.T = W2.T @ hdrop.T + b2, a column */
@@ -817,7 +930,7 @@ static void linear_output_forward(Network *net)
     for (extent v = 0; v < V; v++)
         for (extent i = 0; i < n; i += LANES)
             store(net->logitsT + v * stride + i, zero() + net->parameters.b2[v]);
-    product_plain((Product){
+    product_plain(&(Product){
         .out = net->logitsT, .out_stride = stride,
         .left = net->parameters.W2T, .left_stride = net->hidden_stride,
         .right = net->hdropT, .right_stride = stride,
@@ -847,20 +960,21 @@ static void linear_output_backward(Network *net)
 {
     const extent n = net->sizes.batch, V = net->sizes.vocabulary, H = net->sizes.n_hidden;
     const extent stride = net->hidden_stride;
-    product_transposed((Product){
+    product_transposed(&(Product){
         .out = net->d.h, .out_stride = stride,
         .left = net->d.logitsT, .left_stride = net->batch_stride,
         .right = net->parameters.W2T, .right_stride = stride,
         .rows = n, .depth = V, .columns = H,
     });
     decay(net, net->parameters.W2T, V, stride, H);
-    product_plain(gradient(net, net->parameters.W2T, net->gradients.W2T, 0,
+    const Product dW2T = gradient(net, net->parameters.W2T, net->gradients.W2T, 0,
         (Product){
             .out_stride = stride,
             .left = net->d.logitsT, .left_stride = net->batch_stride,
             .right = net->hdrop, .right_stride = stride,
             .rows = V, .depth = n, .columns = H,
-        }));
+        });
+    product_plain(&dW2T);
     linear_output_backward_bias(net);
 }
 
@@ -966,7 +1080,7 @@ int64_t RUN_STEPS(Network *net, const Examples *examples, const int64_t *indices
     for (int64_t step = 0; step < steps; step++) {
         const int64_t *batch = indices + step * n;
         if (!take_batch(net, examples, batch)) return step;
-        if (step + 1 < steps) fetch_early(net, examples, batch + n);
+        if (step + 1 < steps) fetch_early(examples, batch + n, n);
         net->lr = lrs != NULL ? lrs[step] : 0;
         losses[step] = forward_and_backward(net);
         if (!net->descends) continue;

@@ -31,19 +31,14 @@ typedef struct {
     int64_t stream_length;
 } Examples;
 
-static inline int64_t id_at(const Examples *examples, int64_t at)
+static inline int64_t number_at(const void *numbers, int width, int64_t at)
 {
-    switch (examples->stream_width) {
-    case 1: return ((const uint8_t *)examples->stream)[at];
-    case 2: return ((const int16_t *)examples->stream)[at];
-    default: return ((const int32_t *)examples->stream)[at];
+    switch (width) {
+    case 1: return ((const uint8_t *)numbers)[at];
+    case 2: return ((const int16_t *)numbers)[at];
+    case 4: return ((const int32_t *)numbers)[at];
+    default: return ((const int64_t *)numbers)[at];
     }
-}
-
-static inline int64_t position_at(const Examples *examples, int64_t example)
-{
-    return examples->positions_width == 4 ? ((const int32_t *)examples->positions)[example]
-                                          : ((const int64_t *)examples->positions)[example];
 }
 
 /* The first place where something is out of range, or -1: an id in the stream, a position that
@@ -115,29 +110,27 @@ typedef struct {
     int32_t *Yb; /* (n,) */
 
     /* The pairs of a batch: a place of the context, and a character that stands there in some row
-     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1; the rows of
-     * pair p are row[first_row[p]] to row[first_row[p + 1] - 1]. */
-    int32_t *pair;      /* (n, B): which pair place j of row i is */
-    extent *first_pair; /* (B + 1,) */
-    int32_t *character; /* (pairs,) */
-    int32_t *row;       /* (n * B,) */
-    extent *first_row;  /* (pairs + 1,) */
-    int32_t *by_rows;   /* (pairs,): all pairs, those with few rows first */
+     * (embedding_forward). Those of place j are first_pair[j] to first_pair[j + 1] - 1. */
+    int32_t *pair;         /* (n, B): which pair place j of row i is */
+    extent *first_pair;    /* (B + 1,) */
+    int32_t *character;    /* (pairs,) */
+    extent steps;          /* in which the rows of all pairs are added up, two at a time: */
+    int32_t *row;          /* (steps, 2) */
+    int32_t *pair_of_step; /* (steps,) */
     /* While they are numbered and listed: */
-    uint8_t *stands;    /* (V,): whether a character stands at a place */
-    int32_t *pair_of;   /* (V,): and its pair there */
-    int32_t *rows;      /* (pairs,): how many each pair has */
-    extent *next_row;   /* (pairs,): where in `row` its next one goes */
-    extent *next_place; /* (n + 2,): where in `by_rows` the next pair with so many rows goes */
+    uint8_t *stands;  /* (V,): whether a character stands at a place */
+    int32_t *pair_of; /* (V,): and its pair there */
+    int32_t *rows;    /* (pairs,): how many each pair has */
+    extent *next;     /* (pairs,): where in `row` its next one goes */
     float *C_of_pair;       /* (pairs, E) */
     float *dC_of_pair;      /* (pairs, E) */
     float *hprebn_of_pair;  /* (pairs, H) */
     float *dhprebn_of_pair; /* (pairs, H), in the place of hprebn_of_pair */
 
     float *hprebn;
+    float *bnmeani;
     float *bnvar_inv;
-    float *bnraw;   /* in the place of hprebn */
-    float *h;       /* hpreact is never written */
+    float *h;       /* bndiff, bnraw and hpreact are never written */
     float *mask;    /* dropout's, and what it leaves of h; without dropout there is neither, */
     float *hdrop;   /* and hdrop is h itself */
     float *hdropT;  /* (H, n) */
@@ -145,7 +138,8 @@ typedef struct {
     float *weight_of_row; /* (n,): 1/n, and 0 in the padding */
 
     /* d.logitsT is dlogits, d.h is dh (before dropout's backward, dhdrop), ... While training,
-     * dhpreact and dhprebn take the place of dh; who looks at gradients finds each in its own. */
+     * dhpreact and dhprebn take the place of dh; who looks at gradients finds each in its own.
+     * Behind the last row lies one more, of zeros. */
     Layout activation_layouts[ACTIVATIONS];
     Activations d;
     float *own[ACTIVATIONS];

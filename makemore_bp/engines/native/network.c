@@ -74,19 +74,18 @@ static void lay_out(Network *net, Block *block)
     net->pair = piece(block, n, B, sizeof(int32_t));
     net->first_pair = piece(block, B + 1, 1, sizeof(extent));
     net->character = piece(block, pairs + 1, 1, sizeof(int32_t)); /* one may be written ahead */
-    net->row = piece(block, n, B, sizeof(int32_t));
-    net->first_row = piece(block, pairs + 1, 1, sizeof(extent));
-    net->by_rows = piece(block, pairs, 1, sizeof(int32_t));
+    net->row = piece(block, n * B + pairs, 1, sizeof(int32_t));
+    net->pair_of_step = piece(block, n, B, sizeof(int32_t));
     net->stands = piece(block, V, 1, sizeof(uint8_t));
     net->pair_of = piece(block, V, 1, sizeof(int32_t));
     net->rows = piece(block, pairs, 1, sizeof(int32_t));
-    net->next_row = piece(block, pairs, 1, sizeof(extent));
-    net->next_place = piece(block, n + 2, 1, sizeof(extent));
+    net->next = piece(block, pairs, 1, sizeof(extent));
     net->C_of_pair = piece(block, pairs, net->C_stride, sizeof(float));
     net->dC_of_pair = piece(block, pairs, net->C_stride, sizeof(float));
     net->hprebn_of_pair = net->dhprebn_of_pair
         = piece(block, pairs, net->hidden_stride, sizeof(float));
-    net->hprebn = net->bnraw = floats(block, hidden);
+    net->hprebn = floats(block, hidden);
+    net->bnmeani = floats(block, unit);
     net->bnvar_inv = floats(block, unit);
     net->h = net->hdrop = floats(block, hidden);
     if (net->options.dropout > 0) {
@@ -96,8 +95,10 @@ static void lay_out(Network *net, Block *block)
     net->hdropT = piece(block, net->hidden_stride, net->batch_stride, sizeof(float));
     net->logitsT = piece(block, V, net->batch_stride, sizeof(float));
     net->weight_of_row = piece(block, 1, net->batch_stride, sizeof(float));
-    for (int a = 0; a < ACTIVATIONS; a++)
-        net->own[a] = floats(block, net->activation_layouts[a]);
+    for (int a = 0; a < ACTIVATIONS; a++) {
+        const Layout layout = net->activation_layouts[a];
+        net->own[a] = piece(block, lines(layout) + 1, layout.stride, sizeof(float));
+    }
 }
 
 void network_aim(Network *net, int descends)
@@ -210,7 +211,7 @@ void network_store_gradients(const Network *net, const Parameters *to, const Act
 int64_t first_bad_id(const Examples *examples, extent vocabulary)
 {
     for (int64_t at = 0; at < examples->stream_length; at++) {
-        const int64_t id = id_at(examples, at);
+        const int64_t id = number_at(examples->stream, examples->stream_width, at);
         if (id < 0 || id >= vocabulary) return at;
     }
     return -1;
@@ -220,7 +221,7 @@ int64_t first_bad_position(const Examples *examples, extent block_size)
 {
     const int64_t last = examples->stream_length - block_size - 1;
     for (int64_t at = 0; at < examples->examples; at++) {
-        const int64_t position = position_at(examples, at);
+        const int64_t position = number_at(examples->positions, examples->positions_width, at);
         if (position < 0 || position > last) return at;
     }
     return -1;
