@@ -12,7 +12,7 @@ from makemore_bp.engines.native import NativeKernel
 
 
 class NativeEngine:
-    """Float32 on one core of the CPU, with the fused backward passes; every size."""
+    """Float32 on the CPU, with the fused backward passes; every size."""
 
     name = "native"
 
@@ -25,6 +25,7 @@ class NativeEngine:
         weight_decay: float = 0.0,
         seed: int = 0,
         step: int = 0,
+        threads: int = 1,
     ) -> None:
         self._kernel = NativeKernel(
             dict(parameters),
@@ -35,6 +36,7 @@ class NativeEngine:
             weight_decay,
             seed,
             step,
+            threads,
         )
 
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:

@@ -1,5 +1,6 @@
-/* Trains networks of odd sizes on every instruction set, for the sanitizers to watch. All arrays
- * are allocated at exactly their size. Prints what it did; exits with 1 if a result is wrong. */
+/* Trains networks of odd sizes on every instruction set, in one thread and in three, for the
+ * sanitizers to watch. All arrays are allocated at exactly their size. Prints what it did; exits
+ * with 1 if a result is wrong. */
 #include "kernel.h"
 
 #include <math.h>
@@ -51,9 +52,26 @@ static void set_id(void *stream, int width, int64_t at, int64_t id)
     if (width == 4) ((int32_t *)stream)[at] = (int32_t)id;
 }
 
-static void train(run_steps *run, Sizes sizes, Options options, float scale)
+typedef struct {
+    int threads;
+    run_steps *run;
+    Network *network;
+    const Examples *examples;
+    const int64_t *indices;
+    const float *lrs;
+    float *losses;
+} Training;
+
+enum { STEPS = 4 };
+
+static int64_t steps_done(const Training *t)
 {
-    enum { STEPS = 4 };
+    return run_in_team(t->threads, t->run, t->network, t->examples, t->indices, t->lrs, STEPS,
+                       t->losses);
+}
+
+static void train(int threads, run_steps *run, Sizes sizes, Options options, float scale)
+{
     const int64_t examples = 50, length = examples + sizes.block_size, n = sizes.batch;
     const int stream_width = sizes.vocabulary > 256 ? 2 : sizes.n_hidden % 2 ? 1 : 4;
     const int positions_width = sizes.n_embd % 2 ? 4 : 8;
@@ -83,24 +101,25 @@ static void train(run_steps *run, Sizes sizes, Options options, float scale)
     check(first_bad_position(&data, sizes.block_size) == -1, "positions");
     check(first_bad_index(indices, STEPS * n, examples) == -1, "indices");
     network_load(net, &parameters);
-    check(run(net, &data, indices, lrs, STEPS, losses) == STEPS, "all steps done");
+    const Training training = {threads, run, net, &data, indices, lrs, losses};
+    check(steps_done(&training) == STEPS, "all steps done");
     for (int s = 0; s < STEPS; s++) check(isfinite(losses[s]), "a finite loss");
-    check(run(net, &data, indices, NULL, 1, losses) == 1, "a gradient pass");
+    check(run_in_team(threads, run, net, &data, indices, NULL, 1, losses) == 1, "gradients");
     network_store_gradients(net, &gradients, &activations);
     network_store(net, &parameters);
 
     /* What is out of range is refused before it is read. */
     indices[2 * n + 1] = examples;
-    check(run(net, &data, indices, lrs, STEPS, losses) == 2, "an index too large");
+    check(steps_done(&training) == 2, "an index too large");
     indices[2 * n + 1] = INT64_MIN;
-    check(run(net, &data, indices, lrs, STEPS, losses) == 2, "a negative index");
+    check(steps_done(&training) == 2, "a negative index");
     indices[2 * n + 1] = 0;
     data.stream_length = sizes.block_size;
-    check(run(net, &data, indices, lrs, STEPS, losses) == 0, "a stream too short");
+    check(steps_done(&training) == 0, "a stream too short");
     data.stream_length = length;
     for (int64_t at = 0; at < length; at++)
         set_id(stream, stream_width, at, sizes.vocabulary < 256 ? sizes.vocabulary : 32767);
-    check(run(net, &data, indices, lrs, STEPS, losses) == 0, "an id too large");
+    check(steps_done(&training) == 0, "an id too large");
 
     network_destroy(net);
     release(parameters.each, TENSORS);
@@ -124,11 +143,12 @@ int main(void)
     for (int set = 0; set < INSTRUCTION_SETS; set++) {
         run_steps *run = steps_for(set);
         if (run == NULL) continue;
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            train(run, sizes[i], plain, 0.3f);
-            train(run, sizes[i], plain, 30.0f); /* saturated, and logits far apart */
-            train(run, sizes[i], all, 0.3f);
-        }
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (int threads = 1; threads <= 3; threads += 2) {
+                train(threads, run, sizes[i], plain, 0.3f);
+                train(threads, run, sizes[i], plain, 30.0f); /* saturated, logits far apart */
+                train(threads, run, sizes[i], all, 0.3f);
+            }
         printf("%s clean\n", names[set]);
     }
     return 0;

@@ -1,4 +1,4 @@
-"""The kernel under AddressSanitizer and UndefinedBehaviorSanitizer.
+"""The kernel under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
 
 ``driver.c`` trains networks of odd sizes; the gaps between the kernel's tensors are poisoned, so
 that reaching from one tensor into the next is caught as well.
@@ -16,9 +16,10 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "makemore_bp" / "engines" / "native"
-KERNEL = ("network.c", "kernel.c", "kernel_avx2.c", "kernel_avx512.c")
-FLAGS = ("-std=c11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wall")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+KERNEL = ("network.c", "team.c", "kernel.c", "kernel_avx2.c", "kernel_avx512.c")
+FLAGS = ("-pthread", "-std=c11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wall")
+MEMORY = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+THREADS = ("-fsanitize=thread", "-g")
 
 
 def compiler() -> str:
@@ -30,15 +31,14 @@ def compiler() -> str:
     return found
 
 
-def build(program: Path, *options: str) -> None:
-    sources = [str(SOURCES / name) for name in KERNEL] + [str(HERE / "driver.c")]
+def build(program: Path, options: tuple[str, ...], kernel: Path = SOURCES) -> None:
+    sources = [str(kernel / name) for name in KERNEL] + [str(HERE / "driver.c")]
     command = [
         compiler(),
         "-O1",
         *FLAGS,
-        *SANITIZERS,
         *options,
-        f"-I{SOURCES}",
+        f"-I{kernel}",
         *sources,
         "-lm",
         "-o",
@@ -46,25 +46,52 @@ def build(program: Path, *options: str) -> None:
     subprocess.run([*command, str(program)], check=True, capture_output=True, timeout=300)
 
 
-@pytest.fixture
-def works(tmp_path: Path) -> None:
-    """Skips where the compiler has no sanitizers or programs built with them do not start."""
+def run(program: Path) -> subprocess.CompletedProcess[str]:
+    at_once = os.environ | {"TSAN_OPTIONS": "halt_on_error=1"}  # threads in disorder may never end
+    return subprocess.run([program], capture_output=True, text=True, timeout=300, env=at_once)
+
+
+def skip_unless_it_works(tmp_path: Path, sanitizers: tuple[str, ...]) -> None:
+    """Skips where the compiler has no such sanitizer or programs built with it do not start."""
     source, program = tmp_path / "empty.c", tmp_path / "empty"
     source.write_text("int main(void) { return 0; }\n")
-    command = [compiler(), *SANITIZERS, str(source), "-o", str(program)]
+    command = [compiler(), *sanitizers, str(source), "-o", str(program)]
     for step in (command, [str(program)]):
         done = subprocess.run(step, capture_output=True, text=True, timeout=60)
         if done.returncode:
             pytest.skip(f"no sanitizers here: {done.stderr.strip()[:200]}")
 
 
-@pytest.mark.usefixtures("works")
 @pytest.mark.parametrize("options", [(), ("-DMAKEMORE_BP_PLAIN_C",)])
 def test_nothing_is_touched_that_is_not_the_kernels(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
+    skip_unless_it_works(tmp_path, MEMORY)
     program = tmp_path / "driver"
-    build(program, *options)
-    done = subprocess.run([str(program)], capture_output=True, text=True, timeout=300)
+    build(program, (*MEMORY, *options))
+    done = run(program)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "baseline clean" in done.stdout
+
+
+def test_no_thread_touches_what_another_one_is_working_on(tmp_path: Path) -> None:
+    skip_unless_it_works(tmp_path, THREADS)
+    program = tmp_path / "driver"
+    build(program, THREADS)
+    done = run(program)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "baseline clean" in done.stdout
+
+
+@pytest.mark.parametrize("meeting", range(6))
+def test_a_missing_meeting_is_noticed(tmp_path: Path, meeting: int) -> None:
+    """The sanitizer sees it if the threads do not wait for each other, wherever they should."""
+    skip_unless_it_works(tmp_path, THREADS)
+    sources = Path(shutil.copytree(SOURCES, tmp_path / "sources"))
+    parts = (sources / "kernel.c").read_text().split("meet(me);")
+    assert len(parts) == 7
+    parts[meeting] += parts.pop(meeting + 1)
+    (sources / "kernel.c").write_text("meet(me);".join(parts))
+    program = tmp_path / "driver"
+    build(program, (*THREADS, "-DMAKEMORE_BP_PLAIN_C"), sources)
+    assert "data race" in run(program).stderr

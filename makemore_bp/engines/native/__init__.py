@@ -4,10 +4,11 @@
     kernel.h        what they work on
     kernel_avx2.c, kernel_avx512.c      the same stages compiled for wider vectors
     network.c       where everything lies in memory, and which version of the kernel runs
+    team.c          threads that share the work
     binding.c       the class Kernel: checks what is handed in
     this file       the same for tensors
 
-Float32 on one core of the CPU, with the fused backward passes. Built when the package is installed
+Float32 on the CPU, with the fused backward passes. Built when the package is installed
 if a C compiler is there. The environment variable ``MAKEMORE_BP_ISA`` (``baseline``, ``avx2`` or
 ``avx512``) picks the instruction set; without it the widest that the processor has is taken.
 """
@@ -61,6 +62,9 @@ class NativeKernel:
                     those of ``engines.masks`` for ``seed`` and the number of each step
     weight_decay    W1 and W2 lose lr * weight_decay of themselves in every step
     seed, step      whole numbers below 2**64; step is the number of the first step that will be run
+    threads         how many threads share the work of a step, 1 to 1,024. Each has hidden units of
+                    its own, 16 at a time, and every sum is one thread's: their number changes no
+                    bit. They live as long as a call of ``advance`` or ``gradients``
 
     Raises TypeError or ValueError for tensors of another type, shape or range than these, and
     MemoryError where the network does not fit, and RuntimeError if the kernel was not built.
@@ -76,6 +80,7 @@ class NativeKernel:
         weight_decay: float = 0.0,
         seed: int = 0,
         step: int = 0,
+        threads: int = 1,
     ) -> None:
         if _missing is not None:
             raise RuntimeError(why_not())
@@ -90,6 +95,7 @@ class NativeKernel:
             weight_decay=weight_decay,
             seed=seed,
             step=step,
+            threads=threads,
         )
 
     @property

@@ -20,6 +20,8 @@ static const char *const GRADIENT_NAMES[TENSORS + ACTIVATIONS] = {
 };
 static const char *const INSTRUCTION_SET_NAMES[INSTRUCTION_SETS] = {"baseline", "avx2", "avx512"};
 
+enum { MOST_THREADS = 1024 };
+
 typedef struct {
     PyObject_HEAD
     Network *network;
@@ -27,6 +29,7 @@ typedef struct {
     Examples examples;
     run_steps *run;
     int instruction_set;
+    int threads;
     int busy; /* a thread is inside, without the interpreter's lock */
 } Kernel;
 
@@ -284,16 +287,17 @@ static int options_of(Options *options, double dropout, double weight_decay)
 static PyObject *new_kernel(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"parameters",   "stream", "positions", "batch_size", "dropout",
-                               "weight_decay", "seed",   "step",      NULL};
+                               "weight_decay", "seed",   "step",      "threads",    NULL};
     PyObject *parameters, *stream, *positions;
     Py_ssize_t batch_size;
     double dropout = 0, weight_decay = 0;
     unsigned long long seed = 0, step = 0;
+    int threads = 1;
     Sizes sizes;
     Options options;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOn|ddKK:Kernel", keywords, &parameters,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOn|ddKKi:Kernel", keywords, &parameters,
                                      &stream, &positions, &batch_size, &dropout, &weight_decay,
-                                     &seed, &step)
+                                     &seed, &step, &threads)
         || sizes_of(&sizes, parameters) < 0 || options_of(&options, dropout, weight_decay) < 0)
         return NULL;
     options.seed = seed;
@@ -302,12 +306,17 @@ static PyObject *new_kernel(PyTypeObject *type, PyObject *args, PyObject *kwargs
                         "batch_size must be at least 2: batchnorm divides by batch_size - 1");
         return NULL;
     }
+    if (threads < 1 || threads > MOST_THREADS) {
+        PyErr_Format(PyExc_ValueError, "threads must be between 1 and %d", MOST_THREADS);
+        return NULL;
+    }
     sizes.batch = batch_size;
 
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyObject *object = allocate(type, 0); /* all zeros, which dealloc can take apart */
     if (object == NULL) return NULL;
     Kernel *self = (Kernel *)object;
+    self->threads = threads;
     if ((self->network = network_create(sizes, options, step)) == NULL) {
         PyErr_NoMemory();
     } else if (choose_instruction_set(self) == 0 && load_parameters(self, parameters) == 0
@@ -335,7 +344,8 @@ static int run_checked(Kernel *self, const Py_buffer *indices, const float *lrs,
     int64_t done;
     self->busy = 1;
     Py_BEGIN_ALLOW_THREADS
-    done = self->run(self->network, &self->examples, indices->buf, lrs, steps, losses);
+    done = run_in_team(self->threads, self->run, self->network, &self->examples, indices->buf, lrs,
+                       steps, losses);
     Py_END_ALLOW_THREADS
     self->busy = 0;
     if (done < steps) {
@@ -466,10 +476,11 @@ static PyMethodDef kernel_methods[] = {
 
 PyDoc_STRVAR(kernel_doc,
              "Kernel(parameters, stream, positions, batch_size, dropout=0.0, weight_decay=0.0,\n"
-             "       seed=0, step=0)\n--\n\n"
+             "       seed=0, step=0, threads=1)\n--\n\n"
              "A network that trains itself. parameters: seven float32 arrays, which are copied.\n"
              "stream (uint8, int16 or int32) and positions (int32 or int64) are read in place.\n"
-             "dropout's masks are a function of seed and of each step's number, from step on.\n\n"
+             "dropout's masks are a function of seed and of each step's number, from step on.\n"
+             "Up to so many threads share the work; their number changes no bit.\n\n"
              "Raises TypeError or ValueError for what does not fit, MemoryError if too large.\n"
              "The environment variable MAKEMORE_BP_ISA (baseline, avx2, avx512) picks the\n"
              "instruction set; without it the widest that the machine has is taken.");

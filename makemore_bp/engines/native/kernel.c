@@ -340,6 +340,7 @@ INLINE void product_of_part(const int transposed, Product p)
 INLINE void product(const int transposed, const Product *whole)
 {
     const extent parts = divided_up(whole->depth, DEPTH_PART);
+    if (whole->rows == 0 || whole->columns == 0) return;
     for (extent part = 0; part < parts; part++) {
         const extent first = whole->depth * part / parts;
         Product p = *whole;
@@ -482,24 +483,42 @@ INLINE void transpose_square(const float *from, extent from_stride, float *to, e
  * first-level cache when the next one reads it. */
 enum { STRIP = 4 };
 
-/* Calls function(width, net, column) for each strip of the hidden units; `column` is its first unit
+/* Calls function(width, net, column) for each strip of some hidden units; `column` is its first unit
  * and `width` its vectors, a constant, so that each width gets a version of its own. The strips are
  * of nearly equal width. */
-#define FOR_STRIPS(function, net)                                             \
-    do {                                                                      \
-        const extent vectors = divided_up((net)->sizes.n_hidden, LANES);      \
-        const extent strips = divided_up(vectors, STRIP);                     \
-        for (extent strip = 0, column = 0; strip < strips; strip++) {         \
+#define FOR_STRIPS(function, net, units)                                        \
+    do {                                                                        \
+        const extent vectors = divided_up((units).end - (units).first, LANES);  \
+        const extent strips = divided_up(vectors, STRIP);                       \
+        extent column = (units).first;                                          \
+        for (extent strip = 0; strip < strips; strip++) {                       \
             const extent width = vectors / strips + (strip < vectors % strips); \
-            switch (width) {                                                  \
-            case 1: function(1, net, column); break;                          \
-            case 2: function(2, net, column); break;                          \
-            case 3: function(3, net, column); break;                          \
-            default: function(STRIP, net, column);                            \
-            }                                                                 \
-            column += width * LANES;                                          \
-        }                                                                     \
+            switch (width) {                                                    \
+            case 1: function(1, net, column); break;                            \
+            case 2: function(2, net, column); break;                            \
+            case 3: function(3, net, column); break;                            \
+            default: function(STRIP, net, column);                              \
+            }                                                                   \
+            column += width * LANES;                                            \
+        }                                                                       \
     } while (0)
+
+/* A member's share of hidden units, or of whatever else lies along a row: whole cache lines. */
+typedef struct {
+    extent first, end;
+} Range;
+
+INLINE extent share_begins(extent length, extent number, extent size)
+{
+    const extent at = divided_up(length, PAD) * number / size * PAD;
+    return at < length ? at : length;
+}
+
+INLINE Range share(extent length, const Member *me)
+{
+    return (Range){share_begins(length, me->number, me->size),
+                   share_begins(length, me->number + 1, me->size)};
+}
 
 /* to += by * from */
 INLINE void add_scaled(float *to, float by, const float *from, extent length)
@@ -672,16 +691,17 @@ static void embedding_backward(Network *net)
  * The hidden layer; the output layer, from the same file, comes after tanh. */
 
 /* hprebn = embcat @ W1 + b1: what a pair contributes, and, a strip at a time, the sums of rows. */
-static void linear_hidden_forward_of_pairs(Network *net)
+static void linear_hidden_forward_of_pairs(Network *net, Range units)
 {
     const extent B = net->sizes.block_size, E = net->sizes.n_embd, stride = net->hidden_stride;
     for (extent j = 0; j < B; j++) {
         const extent first = net->first_pair[j];
         product_plain(&(Product){
-            .out = net->hprebn_of_pair + first * stride, .out_stride = stride,
+            .out = net->hprebn_of_pair + first * stride + units.first, .out_stride = stride,
             .left = net->C_of_pair + first * net->C_stride, .left_stride = net->C_stride,
-            .right = net->parameters.W1 + j * E * stride, .right_stride = stride,
-            .rows = net->first_pair[j + 1] - first, .depth = E, .columns = net->sizes.n_hidden,
+            .right = net->parameters.W1 + j * E * stride + units.first, .right_stride = stride,
+            .rows = net->first_pair[j + 1] - first, .depth = E,
+            .columns = units.end - units.first,
         });
     }
 }
@@ -735,27 +755,38 @@ INLINE void linear_hidden_backward_to_pairs(const int width, Network *net, exten
     UNROLL for (int v = 0; v < width; v++) store(to + v * LANES, db1[v]);
 }
 
-/* dembcat = dhprebn @ W1.T    dW1 = embcat.T @ dhprebn, by pairs */
-static void linear_hidden_backward_of_pairs(Network *net)
+/* dembcat = dhprebn @ W1.T, by pairs: a member's share of those of each place. */
+static void linear_hidden_backward_input(Network *net, const Member *me)
 {
-    const extent B = net->sizes.block_size, E = net->sizes.n_embd, H = net->sizes.n_hidden;
-    const extent stride = net->hidden_stride;
+    const extent B = net->sizes.block_size, E = net->sizes.n_embd, stride = net->hidden_stride;
     for (extent j = 0; j < B; j++) {
-        const extent first = net->first_pair[j], pairs = net->first_pair[j + 1] - first;
-        const float *dhprebn = net->dhprebn_of_pair + first * stride;
+        const extent pairs = net->first_pair[j + 1] - net->first_pair[j];
+        const extent first = pairs * me->number / me->size;
+        const extent end = pairs * (me->number + 1) / me->size, p = net->first_pair[j] + first;
         product_of_rows(&(Product){
-            .out = net->dC_of_pair + first * net->C_stride, .out_stride = net->C_stride,
-            .left = dhprebn, .left_stride = stride,
+            .out = net->dC_of_pair + p * net->C_stride, .out_stride = net->C_stride,
+            .left = net->dhprebn_of_pair + p * stride, .left_stride = stride,
             .right = net->parameters.W1 + j * E * stride, .right_stride = stride,
-            .rows = pairs, .depth = H, .columns = E,
+            .rows = end - first, .depth = net->sizes.n_hidden, .columns = E,
         });
-        decay(net, net->parameters.W1 + j * E * stride, E, stride, H);
-        const Product dW1 = gradient(net, net->parameters.W1, net->gradients.W1, j * E * stride,
+    }
+}
+
+/* dW1 = embcat.T @ dhprebn, by pairs */
+static void linear_hidden_backward_weight(Network *net, Range units)
+{
+    const extent B = net->sizes.block_size, E = net->sizes.n_embd, stride = net->hidden_stride;
+    for (extent j = 0; j < B; j++) {
+        const extent first = net->first_pair[j], offset = j * E * stride + units.first;
+        decay(net, net->parameters.W1 + offset, E, stride, units.end - units.first);
+        const Product dW1 = gradient(net, net->parameters.W1, net->gradients.W1, offset,
             (Product){
                 .out_stride = stride,
                 .left = net->C_of_pair + first * net->C_stride, .left_stride = net->C_stride,
-                .right = dhprebn, .right_stride = stride,
-                .rows = E, .depth = pairs, .columns = H,
+                .right = net->dhprebn_of_pair + first * stride + units.first,
+                .right_stride = stride,
+                .rows = E, .depth = net->first_pair[j + 1] - first,
+                .columns = units.end - units.first,
             });
         product_transposed(&dW1);
     }
@@ -924,58 +955,57 @@ INLINE void turn_over(const int width, Network *net, extent column)
 }
 
 /* logits.T = W2.T @ hdrop.T + b2, a column */
-static void linear_output_forward(Network *net)
+static void linear_output_forward(Network *net, Range rows)
 {
-    const extent n = net->sizes.batch, V = net->sizes.vocabulary, stride = net->batch_stride;
+    const extent V = net->sizes.vocabulary, stride = net->batch_stride;
     for (extent v = 0; v < V; v++)
-        for (extent i = 0; i < n; i += LANES)
+        for (extent i = rows.first; i < rows.end; i += LANES)
             store(net->logitsT + v * stride + i, zero() + net->parameters.b2[v]);
     product_plain(&(Product){
-        .out = net->logitsT, .out_stride = stride,
+        .out = net->logitsT + rows.first, .out_stride = stride,
         .left = net->parameters.W2T, .left_stride = net->hidden_stride,
-        .right = net->hdropT, .right_stride = stride,
-        .rows = V, .depth = net->sizes.n_hidden, .columns = n,
+        .right = net->hdropT + rows.first, .right_stride = stride,
+        .rows = V, .depth = net->sizes.n_hidden, .columns = rows.end - rows.first,
         .adds = 1, .by = 1,
     });
 }
 
-/* db2 = dlogits.sum(0), LANES characters at a time */
-static void linear_output_backward_bias(Network *net)
+/* dhdrop = dlogits @ W2.T    dW2.T = dlogits.T @ hdrop */
+static void linear_output_backward(Network *net, Range units)
 {
-    const extent n = net->sizes.batch, V = net->sizes.vocabulary;
-    for (extent v = 0; v < V; v += LANES) {
+    const extent n = net->sizes.batch, V = net->sizes.vocabulary, stride = net->hidden_stride;
+    const extent columns = units.end - units.first;
+    product_transposed(&(Product){
+        .out = net->d.h + units.first, .out_stride = stride,
+        .left = net->d.logitsT, .left_stride = net->batch_stride,
+        .right = net->parameters.W2T + units.first, .right_stride = stride,
+        .rows = n, .depth = V, .columns = columns,
+    });
+    decay(net, net->parameters.W2T + units.first, V, stride, columns);
+    const Product dW2T = gradient(net, net->parameters.W2T, net->gradients.W2T, units.first,
+        (Product){
+            .out_stride = stride,
+            .left = net->d.logitsT, .left_stride = net->batch_stride,
+            .right = net->hdrop + units.first, .right_stride = stride,
+            .rows = V, .depth = n, .columns = columns,
+        });
+    product_plain(&dW2T);
+}
+
+/* db2 = dlogits.sum(0), LANES characters at a time */
+static void linear_output_backward_bias(Network *net, Range characters)
+{
+    const extent n = net->sizes.batch;
+    for (extent v = characters.first; v < characters.end; v += LANES) {
         vector sums[LANES];
         for (extent l = 0; l < LANES; l++) {
             sums[l] = zero();
-            if (v + l < V)
+            if (v + l < characters.end)
                 for (extent i = 0; i < n; i += LANES)
                     sums[l] += load(net->d.logitsT + (v + l) * net->batch_stride + i);
         }
         store(net->gradients.b2 + v, sums_of_lanes(sums));
     }
-}
-
-/* dhdrop = dlogits @ W2.T    dW2.T = dlogits.T @ hdrop */
-static void linear_output_backward(Network *net)
-{
-    const extent n = net->sizes.batch, V = net->sizes.vocabulary, H = net->sizes.n_hidden;
-    const extent stride = net->hidden_stride;
-    product_transposed(&(Product){
-        .out = net->d.h, .out_stride = stride,
-        .left = net->d.logitsT, .left_stride = net->batch_stride,
-        .right = net->parameters.W2T, .right_stride = stride,
-        .rows = n, .depth = V, .columns = H,
-    });
-    decay(net, net->parameters.W2T, V, stride, H);
-    const Product dW2T = gradient(net, net->parameters.W2T, net->gradients.W2T, 0,
-        (Product){
-            .out_stride = stride,
-            .left = net->d.logitsT, .left_stride = net->batch_stride,
-            .right = net->hdrop, .right_stride = stride,
-            .rows = V, .depth = n, .columns = H,
-        });
-    product_plain(&dW2T);
-    linear_output_backward_bias(net);
 }
 
 /* ======================================================================== cross_entropy_fused.py
@@ -1020,13 +1050,23 @@ INLINE double cross_entropy_of_rows(Network *net, extent first)
     return log(product_of_sums) - norm_logits;
 }
 
-/* Returns the loss and leaves dlogits. */
-static float cross_entropy_forward_and_backward(Network *net)
+/* Leaves dlogits, and of each PAD rows the sum that their part of the loss is. */
+static void cross_entropy_forward_and_backward(Network *net, Range rows)
 {
-    const extent n = net->sizes.batch;
+    for (extent part = rows.first; part < rows.end; part += PAD) {
+        double sum = 0;
+        for (extent i = part; i < part + PAD && i < rows.end; i += LANES)
+            sum += cross_entropy_of_rows(net, i);
+        net->loss_of_part[part / PAD] = sum;
+    }
+}
+
+static float loss_of_batch(const Network *net)
+{
     double loss = 0;
-    for (extent i = 0; i < n; i += LANES) loss += cross_entropy_of_rows(net, i);
-    return (float)(loss / (double)n);
+    for (extent part = 0; part < divided_up(net->sizes.batch, PAD); part++)
+        loss += net->loss_of_part[part];
+    return (float)(loss / (double)net->sizes.batch);
 }
 
 /* =================================================================================== passes.py */
@@ -1048,44 +1088,74 @@ INLINE void hidden_backward(const int width, Network *net, extent column)
     linear_hidden_backward_to_pairs(width, net, column);
 }
 
-static float forward_and_backward(Network *net)
-{
-    embedding_forward(net);
-    linear_hidden_forward_of_pairs(net);
-    FOR_STRIPS(hidden_forward, net);
-    linear_output_forward(net);
-    const float loss = cross_entropy_forward_and_backward(net);
-    linear_output_backward(net);
-    FOR_STRIPS(hidden_backward, net);
-    linear_hidden_backward_of_pairs(net);
-    embedding_backward(net);
-    return loss;
-}
-
 /* The parameters of one row -= lr * their gradients; the others have been updated on the way. */
-static void update(Network *net)
+static void update(Network *net, Range units)
 {
-    const extent V = net->sizes.vocabulary, H = net->sizes.n_hidden;
-    add_scaled(net->parameters.b1, -net->lr, net->gradients.b1, H);
-    add_scaled(net->parameters.b2, -net->lr, net->gradients.b2, V);
-    add_scaled(net->parameters.bngain, -net->lr, net->gradients.bngain, H);
-    add_scaled(net->parameters.bnbias, -net->lr, net->gradients.bnbias, H);
+    const extent at = units.first, length = units.end - units.first;
+    add_scaled(net->parameters.b1 + at, -net->lr, net->gradients.b1 + at, length);
+    add_scaled(net->parameters.bngain + at, -net->lr, net->gradients.bngain + at, length);
+    add_scaled(net->parameters.bnbias + at, -net->lr, net->gradients.bnbias + at, length);
 }
 
-int64_t RUN_STEPS(Network *net, const Examples *examples, const int64_t *indices, const float *lrs,
-                  int64_t steps, float *losses)
+/* A step, or a member's share of it. What belongs to different hidden units comes together in the
+ * logits and in dC only, and the rows of the batch in the loss: there, and where a step begins, the
+ * members meet. Every sum is taken by one of them, in the order that it has in a team of one: how
+ * many they are changes no bit. */
+static void forward_and_backward(Network *net, const Member *me)
+{
+    const Range units = share(net->sizes.n_hidden, me), rows = share(net->sizes.batch, me);
+
+    linear_hidden_forward_of_pairs(net, units);
+    FOR_STRIPS(hidden_forward, net, units);
+    meet(me);
+    linear_output_forward(net, rows);
+    cross_entropy_forward_and_backward(net, rows);
+    meet(me);
+    linear_output_backward(net, units);
+    linear_output_backward_bias(net, share(net->sizes.vocabulary, me));
+    FOR_STRIPS(hidden_backward, net, units);
+    meet(me);
+    linear_hidden_backward_input(net, me);
+    meet(me);
+    linear_hidden_backward_weight(net, units);
+    if (net->descends) update(net, units);
+    meet(me);
+}
+
+/* What one member does for all, between two steps. */
+static void begin_step(Network *net, const Examples *examples, const int64_t *indices)
+{
+    net->stopped = !take_batch(net, examples, indices);
+    if (!net->stopped) embedding_forward(net);
+}
+
+static float end_step(Network *net)
+{
+    embedding_backward(net);
+    if (net->descends) {
+        add_scaled(net->parameters.b2, -net->lr, net->gradients.b2, net->sizes.vocabulary);
+        net->step++;
+    }
+    return loss_of_batch(net);
+}
+
+int64_t RUN_STEPS(const Member *me, Network *net, const Examples *examples, const int64_t *indices,
+                  const float *lrs, int64_t steps, float *losses)
 {
     const extent n = net->sizes.batch;
-    network_aim(net, lrs != NULL);
+    const int leads = me->number == 0;
+    if (leads) network_aim(net, lrs != NULL);
     for (int64_t step = 0; step < steps; step++) {
         const int64_t *batch = indices + step * n;
-        if (!take_batch(net, examples, batch)) return step;
-        if (step + 1 < steps) fetch_early(examples, batch + n, n);
-        net->lr = lrs != NULL ? lrs[step] : 0;
-        losses[step] = forward_and_backward(net);
-        if (!net->descends) continue;
-        update(net);
-        net->step++;
+        if (leads) {
+            begin_step(net, examples, batch);
+            net->lr = lrs != NULL ? lrs[step] : 0;
+            if (step + 1 < steps) fetch_early(examples, batch + n, n);
+        }
+        meet(me);
+        if (net->stopped) return step;
+        forward_and_backward(net, me);
+        if (leads) losses[step] = end_step(net);
     }
     return steps;
 }

@@ -2,6 +2,8 @@
 #ifndef MAKEMORE_BP_KERNEL_H
 #define MAKEMORE_BP_KERNEL_H
 
+#include "team.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -105,6 +107,7 @@ typedef struct {
 
     int descends; /* whether gradients go into the parameters, or are only looked at */
     float lr;     /* of the step at hand */
+    int stopped;  /* whether its examples were out of range */
 
     int32_t *Xb; /* (n, B) */
     int32_t *Yb; /* (n,) */
@@ -136,6 +139,7 @@ typedef struct {
     float *hdropT;  /* (H, n) */
     float *logitsT; /* (V, n) */
     float *weight_of_row; /* (n,): 1/n, and 0 in the padding */
+    double *loss_of_part; /* (n / PAD,) */
 
     /* d.logitsT is dlogits, d.h is dh (before dropout's backward, dhdrop), ... While training,
      * dhpreact and dhprebn take the place of dh; who looks at gradients finds each in its own.
@@ -163,14 +167,18 @@ void network_load(Network *network, const Parameters *from);
 void network_store(const Network *network, const Parameters *to);
 void network_store_gradients(const Network *network, const Parameters *to, const Activations *also);
 
-/* `steps` steps of forward, backward and update; step s takes the examples
+/* A member's share of `steps` steps of forward, backward and update; step s takes the examples
  * indices[s * n ... s * n + n - 1], the learning rate lrs[s], and leaves its loss in losses[s].
  * With lrs NULL nothing is updated: the gradients of the last step are there to read.
  *
  * Returns the number of steps done. That is `steps`, unless an index, a position or an id is out of
  * range: then it stops before that step and touches nothing outside. */
-typedef int64_t run_steps(Network *network, const Examples *examples, const int64_t *indices,
-                          const float *lrs, int64_t steps, float *losses);
+typedef int64_t run_steps(const Member *me, Network *network, const Examples *examples,
+                          const int64_t *indices, const float *lrs, int64_t steps, float *losses);
+
+/* The same by a team of up to so many threads; their number changes no bit. */
+int64_t run_in_team(int threads, run_steps *run, Network *network, const Examples *examples,
+                    const int64_t *indices, const float *lrs, int64_t steps, float *losses);
 
 /* The function for an instruction set, or NULL where this build or this machine lacks it. */
 run_steps *steps_for(int instruction_set);

@@ -95,6 +95,7 @@ static void lay_out(Network *net, Block *block)
     net->hdropT = piece(block, net->hidden_stride, net->batch_stride, sizeof(float));
     net->logitsT = piece(block, V, net->batch_stride, sizeof(float));
     net->weight_of_row = piece(block, 1, net->batch_stride, sizeof(float));
+    net->loss_of_part = piece(block, net->batch_stride / PAD, 1, sizeof(double));
     for (int a = 0; a < ACTIVATIONS; a++) {
         const Layout layout = net->activation_layouts[a];
         net->own[a] = piece(block, lines(layout) + 1, layout.stride, sizeof(float));
@@ -234,7 +235,34 @@ int64_t first_bad_index(const int64_t *indices, int64_t length, int64_t examples
     return -1;
 }
 
-/* ----------------------------------------------------------------------------------- dispatch */
+/* --------------------------------------------------------------------------- team and dispatch */
+
+typedef struct {
+    run_steps *run;
+    Network *network;
+    const Examples *examples;
+    const int64_t *indices;
+    const float *lrs;
+    int64_t steps;
+    float *losses;
+    int64_t done;
+} Job;
+
+static void work(void *context, const Member *me)
+{
+    Job *job = context;
+    const int64_t done = job->run(me, job->network, job->examples, job->indices, job->lrs,
+                                  job->steps, job->losses);
+    if (me->number == 0) job->done = done;
+}
+
+int64_t run_in_team(int threads, run_steps *run, Network *network, const Examples *examples,
+                    const int64_t *indices, const float *lrs, int64_t steps, float *losses)
+{
+    Job job = {run, network, examples, indices, lrs, steps, losses, 0};
+    team_run(threads, work, &job);
+    return job.done;
+}
 
 run_steps *steps_for(int instruction_set)
 {

@@ -1,0 +1,27 @@
+/* Threads that go through the same work side by side, each doing its share of it. */
+#ifndef MAKEMORE_BP_TEAM_H
+#define MAKEMORE_BP_TEAM_H
+
+typedef struct Team Team;
+
+/* One of them: 0 to size - 1. Number 0 is the thread that called team_run. */
+typedef struct {
+    int number, size;
+    Team *team;
+} Member;
+
+typedef void team_work(void *context, const Member *me);
+
+/* Calls work(context, member) in `size` threads at once, and returns when all have come back; in
+ * fewer where the system has no more to give, or knows no threads. */
+void team_run(int size, team_work *work, void *context);
+
+void team_meet(Team *team);
+
+/* Waits until every member is here. What each has written before, all may read after. */
+static inline void meet(const Member *me)
+{
+    if (me->size > 1) team_meet(me->team);
+}
+
+#endif
