@@ -69,6 +69,7 @@ class _Commands(TyperGroup):
             _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except OSError as error:
+            streams.finish()  # or what a full disk has not taken would be told of again at the end
             _say(_explain(error))
             raise typer.Exit(2) from None
 

@@ -76,6 +76,7 @@ def sample(
         for word in drawn:
             sys.stdout.write((visible(word, max_length) if terminal else word) + "\n")
 
+    streams.buffer()
     here = launch.place()
     if here is not None:
         _on_ranks(here, run, settings, answer)
@@ -90,7 +91,6 @@ def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> Non
     from makemore_bp.sampling_over_ranks import draw
     from makemore_bp.training import distributed_start, signals
 
-    streams.buffer()
     with joined(here) as group:
         checkpoint = distributed_start.saved_state(run, group)
         sampler = Sampler(checkpoint, settings)

@@ -27,8 +27,9 @@ def prepare() -> None:
 
 
 def buffer() -> None:
-    """Gives standard output a buffer if it has none: torchrun starts its ranks with ``python -u``,
-    and a system call for every word would cost more than the word."""
+    """Gives standard output a buffer if it has none, as under ``python -u``, with which torchrun
+    starts its ranks: a system call for every word would cost more than the word. A terminal is
+    still written to line by line."""
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper) and isinstance(out.buffer, io.RawIOBase):
         sys.stdout = io.TextIOWrapper(
