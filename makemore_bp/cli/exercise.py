@@ -64,10 +64,11 @@ def check(
 
 
 def _show(progress: Iterable[Progress]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    from makemore_bp.cli.tables import output
+
+    console = output()
     table = Table()
     table.add_column("exercise", overflow="fold")
     table.add_column("right", justify="right", no_wrap=True)

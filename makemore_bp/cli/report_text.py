@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from makemore_bp.cli.curve import show_curve
-from makemore_bp.cli.tables import loss_table
+from makemore_bp.cli.tables import loss_table, output
 from makemore_bp.report.history import History, Series
 from makemore_bp.report.observations import SATURATED, Observations, saturated
 from makemore_bp.text import visible
@@ -14,7 +13,7 @@ from makemore_bp.text import visible
 
 def show_report(seen: Observations) -> None:
     """Losses, curve, saturation, updates and fresh words."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output()
     console.print(f"{visible(str(seen.folder))}: {seen.saved.step:,} steps")
     console.print(loss_table(seen.losses, seen.losses["baselines"]))
     show_curve(console, seen.history.loss)

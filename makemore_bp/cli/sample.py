@@ -76,7 +76,6 @@ def sample(
         for word in drawn:
             sys.stdout.write((visible(word, max_length) if terminal else word) + "\n")
 
-    streams.buffer()
     here = launch.place()
     if here is not None:
         _on_ranks(here, run, settings, answer)

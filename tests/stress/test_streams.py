@@ -45,6 +45,10 @@ def in_shell(line: str, here: Path) -> subprocess.CompletedProcess[str]:
         ("{} nonsense 2>&-", 2, ""),
         ("{} config show | true", 0, ""),
         ("{} config schema | head -n 1 >/dev/null", 0, ""),
+        ("{} --help | true", 0, ""),
+        ("{} train --help | true", 0, ""),
+        ("{} data info bundled:towns | true", 0, ""),
+        ("{} nonsense 2>&1 | true", 2, ""),
         ("{} config check nothing.yaml 2>&1 >/dev/null | true", 2, ""),
         ("{} config show >/dev/full", 2, "Error: No space left on device."),
         ("{} --version >/dev/full", 2, "Error: No space left on device."),
@@ -66,6 +70,15 @@ def test_samples_may_be_cut_off_by_head_and_their_stream_may_be_closed(run: Path
     answer = in_shell("{} sample run -n 100000 | head -n 2; {} sample run >&-", run.parent)
     assert answer.returncode == 0 and answer.stderr == ""
     assert len(answer.stdout.splitlines()) == 2
+
+
+def test_a_table_that_nobody_reads_leaves_the_answer_as_it_is(run: Path) -> None:
+    """1 would say that a gradient is wrong, 0 that none is."""
+    for line in ("{} eval run", "{} gradcheck --samples 0", "{} report run --terminal"):
+        answer = in_shell(f"{line} | true", run.parent)
+        assert (answer.returncode, answer.stderr) == (0, "")
+    (run.parent / "wrong.py").write_text("dlogits = logits\n")
+    assert in_shell("{} gradcheck --file wrong.py | true", run.parent).returncode == 1
 
 
 def messages(end: socket.socket) -> list[bytes]:
