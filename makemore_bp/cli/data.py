@@ -54,14 +54,12 @@ def fetch(
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    from makemore_bp.cli.tables import output
+    from makemore_bp.cli.tables import FoldedTable, output
 
     console = output()
-    table = Table(show_header=False)
+    table = FoldedTable(show_header=False)
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column()
     lengths = facts["length"]
     characters = " ".join(visible(c) for c in facts["characters"])
     rows = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 
-from makemore_bp.cli.tables import output
+from makemore_bp.cli.tables import FoldedTable, output
 from makemore_bp.gradcheck.cases import Outcome
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.finite_differences import DifferenceReport
@@ -41,7 +41,7 @@ def tensor_table(
     reports: Iterable[TensorReport], differences: dict[str, DifferenceReport] | None = None
 ) -> Table:
     """A row for each gradient, in the lecture's order."""
-    table = Table()
+    table = FoldedTable()
     table.add_column("tensor", no_wrap=True)
     table.add_column("shape", no_wrap=True)
     table.add_column("status", no_wrap=True)
@@ -61,7 +61,7 @@ def show_cases(outcomes: Sequence[Outcome]) -> None:
     """A row for each case, a column for each pair of switches; below, what is wrong and where."""
     out = output()
     switches = list(dict.fromkeys((o.cross_entropy, o.batchnorm) for o in outcomes))
-    table = Table(title="Gradients that are right, in both precisions", title_justify="left")
+    table = FoldedTable(title="Gradients that are right, in both precisions", title_justify="left")
     table.add_column("cross-entropy\nbatchnorm", no_wrap=True)
     for pair in switches:
         table.add_column("\n".join(pair), justify="right")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from makemore_bp.cli.curve import show_curve
-from makemore_bp.cli.tables import loss_table, output
+from makemore_bp.cli.tables import FoldedTable, loss_table, output
 from makemore_bp.report.history import History, Series
 from makemore_bp.report.observations import SATURATED, Observations, saturated
 from makemore_bp.text import visible
@@ -38,7 +38,7 @@ def _told_of_saturation(seen: Observations) -> str:
 def _updates(history: History) -> Table:
     ratios = history.sizes["update_ratio"]
     order = sorted(ratios, key=lambda name: _last(ratios[name]), reverse=True)
-    table = Table(title="log10 of update to weight; about -3 is usual", title_justify="left")
+    table = FoldedTable(title="log10 of update to weight; about -3 is usual", title_justify="left")
     table.add_column("parameter")
     table.add_column("first", justify="right")
     table.add_column("last", justify="right")
