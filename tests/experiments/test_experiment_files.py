@@ -69,7 +69,13 @@ def test_names_of_runs_are_unique_and_fit_for_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["quick", "{train: {steps: 7, lr: {0: 0.1, 5: 0.01}}, dtype: float64}", "mine.yaml"]
+    "base",
+    [
+        "quick",
+        "{train: {steps: 7, lr: {0: 0.1, 5: 0.01}}, dtype: float64}",
+        "{data: {path: words.txt}}",
+        "mine.yaml",
+    ],
 )
 def test_the_command_of_a_run_makes_its_configuration(tmp_path: Path, base: str) -> None:
     (tmp_path / "mine.yaml").write_text("train: {steps: 11}\ndata: {path: words.txt}\n")
