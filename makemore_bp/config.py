@@ -145,9 +145,13 @@ class Train(_Section):
 
     @field_validator("lr", mode="before")
     @classmethod
-    def _not_a_boolean(cls, value: Any) -> Any:
-        if isinstance(value, bool) or value is None:
-            raise ValueError("must be a number or a schedule such as {0: 0.1, 100000: 0.01}")
+    def _number_or_schedule(cls, value: Any) -> Any:
+        numbers = [*value, *value.values()] if isinstance(value, dict) else [value]
+        if not all(type(number) in (int, float) for number in numbers):
+            raise ValueError(
+                "must be a number or a schedule such as {0: 0.1, 100000: 0.01}, with a space after "
+                "each colon"
+            )
         return value
 
     @field_validator("lr")
@@ -279,7 +283,8 @@ def load(
     if not isinstance(value, dict):
         raise RequestError(
             f"{visible(str(path))}: a configuration is a mapping of keys to values, "
-            f"but this is a {_type_name(value)}. Begin with a line such as 'train:'."
+            f"but this is a {_type_name(value)}. Begin with a line such as 'train:'; a list of "
+            "words is named by --set data.path=FILE."
         )
     return build(
         value,
@@ -410,14 +415,15 @@ def unknown_key(key: str) -> str:
     sections = sorted({name.split(".")[0] for name in known if "." in name})
     short = {name.split(".")[-1]: name for name in known}
     if key in sections:
-        return f"'{key}' is a section. Set one of its keys: " + ", ".join(
-            name for name in known if name.startswith(key + ".")
-        )
-    near = difflib.get_close_matches(key, [*known, *sections], 1, 0.6)
+        inside = ", ".join(name for name in known if name.startswith(key + "."))
+        return f"'{key}' is a section. Set one of its keys: {inside}."
+    near = [name for name in known if name.split(".")[-1] == key.split(".")[-1]]
+    near = near or difflib.get_close_matches(key, [*known, *sections], 1, 0.6)
     if not near:
         last = difflib.get_close_matches(key.split(".")[-1], short, 1, 0.6)
         near = [short[name] for name in last]
-    hint = f"Did you mean '{near[0]}'?" if near else f"The keys are: {', '.join(known)}."
+    meant = " or ".join(f"'{name}'" for name in near)
+    hint = f"Did you mean {meant}?" if near else f"The keys are: {', '.join(known)}."
     return f"there is no key '{visible(key)}'. {hint}"
 
 
@@ -425,7 +431,9 @@ def _explain(
     error: ValidationError, where: str, lines: Mapping[str, int], origin: Mapping[str, str]
 ) -> str:
     """The first mistake that pydantic found, in one sentence with its place."""
-    first = error.errors()[0]
+    first, *others = error.errors()
+    if first["type"] == "float_type" and isinstance(first["input"], Mapping) and others:
+        first = others[0]  # a schedule is no number; what is wrong in it comes after that
     # A union's members (the two forms of train.lr) follow the field's name: they are no keys.
     path = [str(part) for part in first["loc"] if part not in ("float", "constrained-float")]
     key = ".".join(part for part in path if not part.startswith(("dict[", "function-", "[key]")))
@@ -456,6 +464,8 @@ def sentence(first: Mapping[str, Any]) -> str:
 
 
 def _show(value: Any) -> str:
+    if value is None:
+        return "empty"
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
     if isinstance(value, int) and value.bit_length() > 200:  # Python writes no endless numbers
