@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from measuring import Train
+from measuring import Timing, Train
 from torch import Tensor, nn
 
 from makemore_bp import config, dataset
@@ -48,6 +49,10 @@ class Task:
     def operations(self) -> int:
         """The floating-point operations of a step's six matrix products."""
         return 6 * self.batch_size * self.n_hidden * (3 * 10 + 27)
+
+    def row(self, what: str, time: Timing) -> dict[str, Any]:
+        """A table's row for what took so long a step."""
+        return {"batch": self.batch_size, "hidden": self.n_hidden, "what": what, **time.columns()}
 
     def data(self) -> Examples:
         return bundled_names().to(self.device)

@@ -63,12 +63,7 @@ def measured(task: Task, rounds: int, seconds: float) -> list[dict[str, Any]]:
     times = step_times(trains, rounds, seconds)
     return [
         {
-            "batch": task.batch_size,
-            "hidden": task.n_hidden,
-            "what": name,
-            "median, us": 1e6 * time.median,
-            "least, us": 1e6 * time.least,
-            "most, us": 1e6 * time.most,
+            **task.row(name, time),
             "x graphs": time.median / times[GRAPHS].median,
             "GFLOP/s": task.operations / time.median / 1e9,
         }

@@ -38,6 +38,14 @@ class Timing:
     def most(self) -> float:
         return max(self.seconds)
 
+    def columns(self) -> dict[str, float]:
+        """A table's columns for it, in microseconds."""
+        return {
+            "median, us": 1e6 * self.median,
+            "least, us": 1e6 * self.least,
+            "most, us": 1e6 * self.most,
+        }
+
 
 def cores() -> int:
     """How many cores this process may use."""

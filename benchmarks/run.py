@@ -71,9 +71,7 @@ def steps(rounds: int, seconds: float, with_compile: bool) -> tuple[list[Row], d
     rows = [
         {
             "what": name,
-            "median, us": 1e6 * time.median,
-            "least, us": 1e6 * time.least,
-            "most, us": 1e6 * time.most,
+            **time.columns(),
             f"x {ours}": time.median / times[ours].median,
             f"x {FUSED}": time.median / times[FUSED].median,
         }
@@ -103,12 +101,7 @@ def _grown(task: Task, rounds: int, seconds: float) -> list[Row]:
         limit = 1e-9 / (one if name == NATIVE else every).median
         rows.append(
             {
-                "batch": task.batch_size,
-                "hidden": task.n_hidden,
-                "what": name,
-                "median, us": 1e6 * time.median,
-                "least, us": 1e6 * time.least,
-                "most, us": 1e6 * time.most,
+                **task.row(name, time),
                 "GFLOP/s": speed,
                 "limit, GFLOP/s": limit,
                 "share": speed / limit,

@@ -66,6 +66,15 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def cannot_read(path: Path, error: OSError | ValueError) -> RequestError:
+    """The paragraph for a read that failed."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return RequestError(
+        f"{visible(str(path))} cannot be read: {visible(reason)}. "
+        "Mend its permissions, or put a readable file in its place."
+    )
+
+
 def cannot_write(path: Path, error: OSError) -> RequestError:
     """The paragraph for a write that failed."""
     shown = visible(str(path), 1000)
@@ -74,9 +83,13 @@ def cannot_write(path: Path, error: OSError) -> RequestError:
             f"{shown} cannot be written: its folder is not there. If it was moved or deleted while "
             "this was running, go on where it is now, or begin anew."
         )
+    if error.errno in (errno.EISDIR, errno.ENOTDIR):
+        mend = "Move away what stands in its place, or name another one."
+    else:
+        mend = "Free some space, or mend the folder's permissions."
     return RequestError(
         f"{shown} cannot be written: {error.strerror or error}. "
-        "What was saved before is untouched. Free some space, or mend the folder's permissions."
+        f"What was saved before is untouched. {mend}"
     )
 
 

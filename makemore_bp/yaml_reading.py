@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from makemore_bp.errors import RequestError
+from makemore_bp.files import cannot_read
 from makemore_bp.text import visible
 
 MAX_BYTES = 64 * 1024
@@ -100,7 +101,7 @@ def read(path: Path) -> Document:
         if not path.is_file():
             what = "is no regular file" if path.exists() else "does not exist"
             what = "is a folder, not a file" if path.is_dir() else what
-            raise RequestError(f"{visible(str(path))} {what}.")
+            raise RequestError(f"{visible(str(path))} {what}. Name a YAML file.")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
@@ -111,10 +112,11 @@ def read(path: Path) -> Document:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(
-            f"{visible(str(path))} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+            f"{visible(str(path))} is not UTF-8 text (byte {error.start}). Save it as UTF-8, "
+            "or name another file."
         ) from None
     except OSError as error:
-        raise RequestError(f"{visible(str(path))} cannot be read: {error.strerror}.") from None
+        raise cannot_read(path, error) from None
     try:
         return parse(text)
     except RequestError as error:

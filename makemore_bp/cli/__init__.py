@@ -4,6 +4,13 @@ PyTorch and everything that needs it is imported inside the commands, so that --
 answer at once.
 """
 
-from makemore_bp.cli.app import main
-
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        from makemore_bp.cli import app
+    except KeyboardInterrupt:  # loading it takes long enough for a Ctrl-C
+        raise SystemExit(130) from None
+    app.main()

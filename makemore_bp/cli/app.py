@@ -69,6 +69,7 @@ class _Commands(TyperGroup):
             _say(_NO_MEMORY)
             raise typer.Exit(2) from None
         except OSError as error:
+            streams.finish()  # or what a full disk has not taken would be told of again at the end
             _say(_explain(error))
             raise typer.Exit(2) from None
 
@@ -121,8 +122,9 @@ def main() -> None:
     try:
         app(prog_name="makemore-bp")
     except SystemExit as stopped:
-        code = stopped.code
+        code = _code(stopped)
     except OSError as error:  # from the help or a usage message, which no command has printed
+        streams.finish()
         _say(_explain(error))
         code = 2
     failed = streams.finish()
@@ -130,6 +132,15 @@ def main() -> None:
         _say(_explain(failed))
         code = code or 2
     raise SystemExit(code)
+
+
+def _code(stopped: SystemExit) -> int | str | None:
+    """The exit code; where nobody has read the help or a usage message to its end (`| head`), that
+    of the help or the message."""
+    unread = stopped.__context__
+    if isinstance(unread, BrokenPipeError):
+        return getattr(unread.__context__, "exit_code", 0)
+    return stopped.code
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

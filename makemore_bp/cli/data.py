@@ -54,13 +54,12 @@ def fetch(
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from makemore_bp.cli.tables import FoldedTable, output
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    table = Table(show_header=False)
+    console = output()
+    table = FoldedTable(show_header=False)
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column()
     lengths = facts["length"]
     characters = " ".join(visible(c) for c in facts["characters"])
     rows = {

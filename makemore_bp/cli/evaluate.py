@@ -22,11 +22,9 @@ def evaluate(run: RunArgument, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(result))
         return
-    from rich.console import Console
+    from makemore_bp.cli.tables import loss_table, output
 
-    from makemore_bp.cli.tables import loss_table
-
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output()
     console.print(loss_table(result, result["baselines"]))
     console.print(f"After {result['step']:,} steps.")
 

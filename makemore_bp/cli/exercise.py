@@ -64,14 +64,13 @@ def check(
 
 
 def _show(progress: Iterable[Progress]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from makemore_bp.cli.tables import FoldedTable, output
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    table = Table()
-    table.add_column("exercise", overflow="fold")
+    console = output()
+    table = FoldedTable()
+    table.add_column("exercise")
     table.add_column("right", justify="right", no_wrap=True)
-    table.add_column("what to say", overflow="fold")
+    table.add_column("what to say")
     for one in progress:
         message = " ".join(visible(line, 1000) for line in one.message.splitlines())
         table.add_row(visible(one.path.name), f"{one.right} of {one.expected}", message)

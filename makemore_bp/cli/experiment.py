@@ -146,18 +146,16 @@ def _print_json(found: Results, times: bool = False) -> None:
 
 def _show(found: Results, folder: Path, times: bool = True) -> None:
     """The ranked table, what has failed, how to train the best run again and draw from it."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from makemore_bp.cli.tables import FoldedTable, output
     from makemore_bp.experiments import folder as folders
     from makemore_bp.experiments import formats
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output()
     head, rows = formats.table(found, times)
-    table = Table(title=visible(found.name), title_justify="left")
+    table = FoldedTable(title=visible(found.name), title_justify="left")
     for k, name in enumerate(head):
         if k < len(found.columns):
-            table.add_column(visible(name), overflow="fold")
+            table.add_column(visible(name))
         else:
             table.add_column(name, justify="right", no_wrap=True)
     for row in rows:

@@ -95,7 +95,9 @@ def gradcheck(
 
     asked = [explain is not None, solution is not None, case is not None, file is not None]
     if sum(asked) > 1:
-        raise RequestError("--explain, --solution, --case and --file do not go together.")
+        raise RequestError(
+            "--explain, --solution, --case and --file do not go together. Take one of them."
+        )
     if explain is not None or solution is not None:
         _tell(explain, solution)
         return

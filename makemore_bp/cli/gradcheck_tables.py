@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from makemore_bp.cli.tables import FoldedTable, output
 from makemore_bp.gradcheck.cases import Outcome
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.finite_differences import DifferenceReport
@@ -22,14 +22,9 @@ STYLES = {
 }
 
 
-def console() -> Console:
-    """Standard output, on which nothing is taken for markup."""
-    return Console(highlight=False, markup=False, emoji=False)
-
-
 def show_check(check: Check, differences: Sequence[DifferenceReport], title: str) -> None:
     """The table of one check, and a line that sums it up."""
-    out = console()
+    out = output()
     out.print(title)
     out.print(tensor_table(check.tensors, {report.name: report for report in differences}))
     right = sum(report.passed for report in check.tensors)
@@ -46,7 +41,7 @@ def tensor_table(
     reports: Iterable[TensorReport], differences: dict[str, DifferenceReport] | None = None
 ) -> Table:
     """A row for each gradient, in the lecture's order."""
-    table = Table()
+    table = FoldedTable()
     table.add_column("tensor", no_wrap=True)
     table.add_column("shape", no_wrap=True)
     table.add_column("status", no_wrap=True)
@@ -64,9 +59,9 @@ def tensor_table(
 
 def show_cases(outcomes: Sequence[Outcome]) -> None:
     """A row for each case, a column for each pair of switches; below, what is wrong and where."""
-    out = console()
+    out = output()
     switches = list(dict.fromkeys((o.cross_entropy, o.batchnorm) for o in outcomes))
-    table = Table(title="Gradients that are right, in both precisions", title_justify="left")
+    table = FoldedTable(title="Gradients that are right, in both precisions", title_justify="left")
     table.add_column("cross-entropy\nbatchnorm", no_wrap=True)
     for pair in switches:
         table.add_column("\n".join(pair), justify="right")
@@ -104,7 +99,7 @@ def show_markdown(text: str) -> None:
     """A text in Markdown, laid out for the window."""
     from rich.markdown import Markdown
 
-    console().print(Markdown(text))
+    output().print(Markdown(text))
 
 
 def _shape(report: TensorReport) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rich.padding import Padding
 from rich.text import Text
 
-from makemore_bp.cli.gradcheck_tables import console, tensor_table
+from makemore_bp.cli.gradcheck_tables import tensor_table
+from makemore_bp.cli.tables import output
 from makemore_bp.gradcheck.learner_check import LearnerCheck
 from makemore_bp.text import visible
 
@@ -16,7 +17,7 @@ OUTPUT_LINES = 20  # of what the script printed
 
 def show_learner(check: LearnerCheck) -> None:
     """The table, then every mistake with its diagnosis, then what comes next."""
-    out = console()
+    out = output()
     _show_output(check)
     out.print(tensor_table(check.reports))
     for heading, paragraphs in _blamed(check):
@@ -34,7 +35,7 @@ def show_learner(check: LearnerCheck) -> None:
 def _show_output(check: LearnerCheck) -> None:
     lines = check.result.output.splitlines()
     if lines:
-        out = console()
+        out = output()
         out.print("Printed by the file:")
         for line in lines[:OUTPUT_LINES]:
             out.print(Padding(Text(visible(line, 200)), (0, 0, 0, 2), expand=False))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from makemore_bp.cli.curve import show_curve
-from makemore_bp.cli.tables import loss_table
+from makemore_bp.cli.tables import FoldedTable, loss_table, output
 from makemore_bp.report.history import History, Series
 from makemore_bp.report.observations import SATURATED, Observations, saturated
 from makemore_bp.text import visible
@@ -14,7 +13,7 @@ from makemore_bp.text import visible
 
 def show_report(seen: Observations) -> None:
     """Losses, curve, saturation, updates and fresh words."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output()
     console.print(f"{visible(str(seen.folder))}: {seen.saved.step:,} steps")
     console.print(loss_table(seen.losses, seen.losses["baselines"]))
     show_curve(console, seen.history.loss)
@@ -39,7 +38,7 @@ def _told_of_saturation(seen: Observations) -> str:
 def _updates(history: History) -> Table:
     ratios = history.sizes["update_ratio"]
     order = sorted(ratios, key=lambda name: _last(ratios[name]), reverse=True)
-    table = Table(title="log10 of update to weight; about -3 is usual", title_justify="left")
+    table = FoldedTable(title="log10 of update to weight; about -3 is usual", title_justify="left")
     table.add_column("parameter")
     table.add_column("first", justify="right")
     table.add_column("last", justify="right")

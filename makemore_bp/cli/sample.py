@@ -56,18 +56,21 @@ def sample(
             f"--temperature {temperature:g}: must be a finite number above 0. For the likeliest "
             "words take a small one, such as 0.1, or --top-k 1."
         )
-    from makemore_bp import config, sampling
+    from makemore_bp import sampling
     from makemore_bp.dataset import words as word_files
-    from makemore_bp.training import run_folder
+    from makemore_bp.training import run_folder, start
 
     if len(prefix) >= max_length:
-        raise RequestError("--prefix is not shorter than --max-length.")
+        raise RequestError(
+            f"--max-length {max_length} leaves no room behind --prefix, which has {len(prefix):,} "
+            "characters. Take a larger --max-length or a shorter --prefix."
+        )
     settings = sampling.Settings(seed, temperature, top_k, prefix, max_length)
 
     def answer(checkpoint: Checkpoint, words: Iterator[str]) -> None:
         if only_new:
-            path = config.data_path(checkpoint.config.data.path)
-            words = sampling.unseen(words, frozenset(word_files.read_all(path).words))
+            known = word_files.read_all(start.words_of(checkpoint.config)).words
+            words = sampling.unseen(words, frozenset(known))
         drawn = islice(words, number)
         if as_json:
             print(json.dumps({"run": str(run), "seed": seed, "names": list(drawn)}))
@@ -90,7 +93,6 @@ def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> Non
     from makemore_bp.sampling_over_ranks import draw
     from makemore_bp.training import distributed_start, signals
 
-    streams.buffer()
     with joined(here) as group:
         checkpoint = distributed_start.saved_state(run, group)
         sampler = Sampler(checkpoint, settings)

@@ -24,11 +24,13 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    _buffer()
 
 
-def buffer() -> None:
-    """Gives standard output a buffer if it has none: torchrun starts its ranks with ``python -u``,
-    and a system call for every word would cost more than the word."""
+def _buffer() -> None:
+    """Gives standard output a buffer if it has none, as under ``python -u``, with which torchrun
+    starts its ranks: a system call for every word would cost more than the word. A terminal is
+    still written to line by line."""
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper) and isinstance(out.buffer, io.RawIOBase):
         sys.stdout = io.TextIOWrapper(
@@ -41,7 +43,7 @@ def tell(message: str) -> None:
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:
-        _discard(sys.stderr)
+        discard(sys.stderr)
 
 
 def finish() -> OSError | None:
@@ -55,11 +57,12 @@ def finish() -> OSError | None:
             stream.flush()
         except OSError as error:
             failed = failed or (error if stream is sys.stdout else None)
-            _discard(stream)
+            discard(stream)
     return failed
 
 
-def _discard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
+    """Sends what the stream still holds, and all that follows, nowhere."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

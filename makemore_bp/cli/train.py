@@ -122,15 +122,13 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
     """The end of a run as a person wants to see it: losses, time, fresh names, what next."""
     from itertools import islice
 
-    from rich.console import Console
-
     from makemore_bp.cli.curve import show_curve
-    from makemore_bp.cli.tables import loss_table
+    from makemore_bp.cli.tables import loss_table, output
     from makemore_bp.report import history
     from makemore_bp.sampling import Sampler, Settings
     from makemore_bp.training import run_folder
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output()
     console.print(loss_table(summary, summary["baselines"]))
     speed = summary["steps_per_second"]
     trained = f", {speed:,.0f} steps a second" if speed else ""

@@ -34,7 +34,7 @@ from makemore_bp.dataset.examples import Examples
 from makemore_bp.dataset.splits import SPLITS, Dataset
 from makemore_bp.dataset.vocabulary import Vocabulary
 from makemore_bp.errors import RequestError
-from makemore_bp.files import cannot_write, flush_folder
+from makemore_bp.files import cannot_read, cannot_write, flush_folder
 from makemore_bp.text import visible
 
 VERSION = 1
@@ -188,5 +188,4 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        reason = visible(error.strerror or str(error))
-        raise RequestError(f"{visible(str(path))} cannot be read: {reason}.") from None
+        raise cannot_read(path, error) from None

@@ -54,7 +54,7 @@ def load(data: config.Data, block_size: int) -> Dataset:
     )
     if not len(train):
         raise RequestError(
-            f"{visible(str(path))}: of its {total:,} words none falls to the training split "
+            f"{visible(str(path))}: none of its words ({total:,}) falls to the training split "
             f"(data.split = {list(data.split)}). Give more words or a larger first share."
         )
     return Dataset(vocabulary, train, val, test, file.sha256)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from makemore_bp.errors import RequestError
+from makemore_bp.files import cannot_read
 from makemore_bp.text import visible
 
 MAX_LENGTH = 1000
@@ -95,12 +96,11 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise RequestError(
-            f"{shown} does not exist. Name a file with a word a line, or take the bundled "
-            "list: data.path=bundled:names."
+            f"{shown} does not exist. Name a file with a word a line, or the bundled list, "
+            "bundled:names."
         ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RequestError(f"{shown} cannot be read: {visible(reason)}.") from None
+        raise cannot_read(path, error) from None
 
 
 def _decode(raw: bytes, path: Path) -> str:
@@ -133,6 +133,8 @@ def _fault(word: str) -> str | None:
         return f"{len(word):,} characters, where a word has at most {MAX_LENGTH:,}"
     if "\x00" in word:
         return "holds a NUL character"
+    if "\r" in word:
+        return "holds the control character U+000D; lines end in LF or CRLF, not in CR alone"
     if control := CONTROL.search(word):
         return f"holds the control character U+{ord(control[0]):04X}"
     if "\t" in word.strip():

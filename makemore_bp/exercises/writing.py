@@ -37,7 +37,10 @@ def write_exercises(folder: Path) -> list[Path]:
             with contextlib.suppress(OSError):
                 path.unlink()
         reason = getattr(error, "strerror", None) or str(error)
-        raise RequestError(f"{shown} cannot be written: {visible(reason)}.") from None
+        raise RequestError(
+            f"{shown} cannot be written: {visible(reason)}. "
+            "Name another folder: makemore-bp exercise new DIR."
+        ) from None
     return [folder / name for name in texts]
 
 

@@ -84,7 +84,8 @@ def _run(
     values = {setting.key: setting.value for setting in settings}
     shown_seed = config.train.seed if SEED in values else None
     varied.pop(SEED, None)
-    return Run(name, varied, shown_seed, values, config, _command(source, values))
+    command = _command(source, values, experiment.path.parent)
+    return Run(name, varied, shown_seed, values, config, command)
 
 
 def _absolute(setting: Setting, folder: Path) -> Setting:
@@ -129,10 +130,13 @@ def _config(
         raise RequestError(f"{experiment.place('base')}: {error}") from None
 
 
-def _command(source: str | dict[str, Any], settings: Mapping[str, Any]) -> list[str]:
+def _command(source: str | dict[str, Any], settings: Mapping[str, Any], folder: Path) -> list[str]:
     if isinstance(source, str):
         return ["train", source, *_set(settings)]
-    return ["train", *_set({**_flat(source), **settings})]
+    base = _flat(source)
+    if isinstance(path := base.get("data.path"), str):
+        base["data.path"] = configs.absolute(path, folder)  # after --set it would be another file
+    return ["train", *_set({**base, **settings})]
 
 
 def _set(settings: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 from makemore_bp import config as configs
 from makemore_bp.errors import RequestError
 from makemore_bp.experiments.expansion import Run
-from makemore_bp.files import cannot_write, write_whole
+from makemore_bp.files import cannot_read, cannot_write, write_whole
 from makemore_bp.text import visible
 from makemore_bp.training import metrics, run_folder
 
@@ -94,7 +94,7 @@ def find(folder: Path) -> Plan | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise RequestError(f"{visible(str(path))} cannot be read: {error.strerror}.") from None
+        raise cannot_read(path, error) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RequestError(
             f"{visible(str(path))} is damaged, or of another version. Take another folder with "

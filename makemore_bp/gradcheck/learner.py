@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from makemore_bp.errors import RequestError
+from makemore_bp.files import cannot_read
 from makemore_bp.gradcheck.diagnosis.evidence import Evidence, Mutation, Version
 from makemore_bp.gradcheck.learner_child import Ended, run_module
 from makemore_bp.gradcheck.learner_error import LearnerError, error_of, stopped
@@ -87,8 +88,7 @@ def read_script(path: Path) -> str:
             "'makemore-bp exercise new' writes some to start from."
         ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RequestError(f"{shown} cannot be read: {visible(reason)}.") from None
+        raise cannot_read(path, error) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

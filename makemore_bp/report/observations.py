@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from makemore_bp import config as configs
-from makemore_bp import dataset
 from makemore_bp.dataset import Dataset, Vocabulary
 from makemore_bp.dataset import words as word_files
 from makemore_bp.dataset.vocabulary import BOUNDARY_SHOWN
@@ -25,7 +24,7 @@ from makemore_bp.training import run_evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import State
 from makemore_bp.training.run_evaluation import Losses
-from makemore_bp.training.start import refuse_other_data
+from makemore_bp.training.start import data_of
 
 SATURATED = 0.97  # the lecture's bound: beyond it the slope of tanh is below 0.06
 MOST_ROWS = 256  # of a minibatch that are looked at
@@ -70,8 +69,7 @@ def observe(folder: Path) -> Observations:
     Raises RequestError if the folder holds no run or its data file is missing or has changed.
     """
     saved = run_folder.read(folder)
-    data = dataset.load(saved.config.data, saved.config.model.block_size)
-    refuse_other_data(saved, data)
+    data = data_of(saved)
     Xb, Yb = _next_minibatch(saved, data)
     switches = (saved.config.backward.cross_entropy, saved.config.backward.batchnorm)
     network = Network.of(*switches)

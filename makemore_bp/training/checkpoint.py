@@ -30,7 +30,7 @@ from torch import Tensor
 from makemore_bp.config import Config
 from makemore_bp.dataset import Vocabulary
 from makemore_bp.errors import DivergedError, RequestError
-from makemore_bp.files import write_whole
+from makemore_bp.files import cannot_read, write_whole
 from makemore_bp.network.parameters import NAMES
 from makemore_bp.text import visible
 from makemore_bp.training import checkpoint_header
@@ -116,7 +116,7 @@ def load_raw(path: Path) -> tuple[bytes, Checkpoint]:
             "Take a copy of it from a backup, or train again."
         ) from None
     except OSError as error:
-        raise RequestError(f"{visible(str(path))} cannot be read: {error.strerror}.") from None
+        raise cannot_read(path, error) from None
 
 
 def loads(raw: bytes) -> Checkpoint:

@@ -11,7 +11,7 @@ from makemore_bp.network.ranks import ALONE, Ranks
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Weighted
-from makemore_bp.training.start import refuse_other_data
+from makemore_bp.training.start import data_of
 
 Losses = dict[str, Any]
 
@@ -22,8 +22,7 @@ def evaluate(folder: Path) -> Losses:
     Raises RequestError if the folder holds no run or its data file is missing or has changed.
     """
     saved = run_folder.read(folder)
-    data = dataset.load(saved.config.data, saved.config.model.block_size)
-    refuse_other_data(saved, data)
+    data = data_of(saved)
     return {"step": saved.step, **losses(saved, data)}
 
 

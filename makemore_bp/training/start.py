@@ -20,6 +20,11 @@ from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import Reporter, State, Training
 from makemore_bp.training.memory import refuse_what_does_not_fit
 
+_PUT_BACK = (
+    "Put the old one back, or tell the run where it is now: makemore-bp train --resume RUN --set "
+    "data.path=FILE"
+)
+
 
 def new(
     config: Config, folder: Path, reporter: Reporter, overwrite: bool = False
@@ -57,6 +62,7 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
     with run_folder.locked(folder):
         saved = run_folder.read(folder)
         config = run_folder.resumed_config(folder, saved.config, overrides)
+        words_of(config)
         # An automatic choice must not change in mid-run: another engine rounds differently.
         engine = saved.engine if config.engine == "auto" else config.engine
         data, choice = prepare(config.model_copy(update={"engine": engine}))
@@ -64,7 +70,8 @@ def resume(folder: Path, overrides: Sequence[str], reporter: Reporter) -> dict[s
         if config.train.steps < saved.step:
             raise RequestError(
                 f"{visible(str(folder))} has been trained for {saved.step:,} steps already; "
-                f"train.steps = {config.train.steps:,} lies behind that."
+                f"train.steps = {config.train.steps:,} lies behind that. Name more steps, or train "
+                "anew into another folder."
             )
         run_folder.write_config(folder, config)
         (folder / run_folder.SUMMARY).unlink(missing_ok=True)
@@ -105,6 +112,24 @@ def prepare(config: Config) -> tuple[Dataset, Choice]:
     return data, choose(config, vocabulary)
 
 
+def words_of(config: Config) -> Path:
+    """The file of words that a run was trained on; raises RequestError if it is not there."""
+    path = configs.data_path(config.data.path)
+    if not path.exists():
+        raise RequestError(
+            f"{visible(str(path))} does not exist, and this run was trained on it. {_PUT_BACK}."
+        )
+    return path
+
+
+def data_of(saved: Checkpoint) -> Dataset:
+    """The words that a run was trained on; raises RequestError if they are not there, or others."""
+    words_of(saved.config)
+    data = dataset.load(saved.config.data, saved.config.model.block_size)
+    refuse_other_data(saved, data)
+    return data
+
+
 def refuse_other_data(saved: Checkpoint, data: Dataset, config: Config | None = None) -> None:
     """Raises RequestError unless ``data`` was read from the file that the run was trained on."""
     config = config or saved.config
@@ -112,8 +137,8 @@ def refuse_other_data(saved: Checkpoint, data: Dataset, config: Config | None = 
         path = configs.data_path(config.data.path)
         raise RequestError(
             f"{visible(str(path))} is not the file that this run was trained on (its SHA-256 is "
-            f"{data.sha256[:12]}…, the run's {saved.data_sha256[:12]}…). Put the old file back, "
-            "name it by --set data.path=FILE, or train anew into another folder."
+            f"{data.sha256[:12]}…, the run's {saved.data_sha256[:12]}…). "
+            f"{_PUT_BACK}, or train anew into another folder."
         )
 
 

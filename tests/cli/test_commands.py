@@ -178,6 +178,21 @@ def test_help_and_version_do_not_import_torch() -> None:
         assert answer.stdout.splitlines()[-1] == "False False"
 
 
+def test_an_interrupt_while_the_program_loads_ends_it_quietly() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'makemore_bp.cli.train': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting)\n"
+        "from makemore_bp.cli import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, b"", b"")
+
+
 @pytest.mark.parametrize(
     "command", ["train", "sample", "eval", "gradcheck", "exercise", "report", "config", "data"]
 )

@@ -120,7 +120,7 @@ def test_a_cosine_with_nowhere_to_go_is_refused(lr: str) -> None:
         ("train.lr=.nan", "finite"),
         ("train.lr=true", "number or a schedule"),
         ("train.lr={10: 0.1}", "no rate for step 0"),
-        ("train.lr=fast", "valid number"),
+        ("train.lr=fast", "number or a schedule"),
         ("train.lr=-0.1", "greater than or equal to 0"),
         ("train.schedule=sine", "'steps' or 'cosine'"),
         ("train.dropout=1", "less than 1"),

@@ -69,7 +69,13 @@ def test_names_of_runs_are_unique_and_fit_for_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["quick", "{train: {steps: 7, lr: {0: 0.1, 5: 0.01}}, dtype: float64}", "mine.yaml"]
+    "base",
+    [
+        "quick",
+        "{train: {steps: 7, lr: {0: 0.1, 5: 0.01}}, dtype: float64}",
+        "{data: {path: words.txt}}",
+        "mine.yaml",
+    ],
 )
 def test_the_command_of_a_run_makes_its_configuration(tmp_path: Path, base: str) -> None:
     (tmp_path / "mine.yaml").write_text("train: {steps: 11}\ndata: {path: words.txt}\n")
@@ -117,13 +123,13 @@ REFUSED = {
     "name: x\nbase: quick\ngrid:\n  train.lr: []\n": "it is empty",
     "name: x\nbase: quick\ngrid:\n  trian.lr: [1]\n": "line 4: grid: there is no key 'trian.lr'. D",
     "name: x\nbase: quick\ngrid:\n  train: [1]\n": "line 4: grid: 'train' is a section",
-    "name: x\nbase: quick\ngrid:\n  train.lr: [1, fast]\n": "line 4: train.lr: should be a valid",
+    "name: x\nbase: quick\ngrid:\n  train.lr: [1, fast]\n": "line 4: train.lr: must be a number",
     "name: x\nbase: quick\ngrid:\n  train.lr: [.nan]\n": "line 4: train.lr: should be a finite",
     "name: x\nbase: quick\ngrid:\n  train.lr: [1, 1.0]\n": "line 4: grid: train.lr: the value 1.0",
     "name: x\nbase: quick\nvariants:\n  off: {}\n": "a key there is a text, not False",
     "name: x\nbase: quick\nvariants:\n  a: 3\n": "line 4: variants: a: variants map names",
     "name: x\nbase: quick\nvariants:\n  a: {train.lrr: 3}\n": "line 4: variants.a: there is no key",
-    "name: x\nbase: quick\nvariants:\n  a: {train.lr: x}\n": "line 4: train.lr: should be a valid",
+    "name: x\nbase: quick\nvariants:\n  a: {train.lr: x}\n": "line 4: train.lr: must be a number",
     "name: x\nbase: quick\nseeds: 3\n": "line 3: seeds: seeds are a list of whole numbers",
     "name: x\nbase: quick\nseeds: [-1]\n": "line 3: seeds: 0: seeds are a list",
     "name: x\nbase: quick\nseeds: [1, 1]\n": "line 3: seeds: the value 1 stands there",

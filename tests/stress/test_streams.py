@@ -8,6 +8,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -44,6 +45,10 @@ def in_shell(line: str, here: Path) -> subprocess.CompletedProcess[str]:
         ("{} nonsense 2>&-", 2, ""),
         ("{} config show | true", 0, ""),
         ("{} config schema | head -n 1 >/dev/null", 0, ""),
+        ("{} --help | true", 0, ""),
+        ("{} train --help | true", 0, ""),
+        ("{} data info bundled:towns | true", 0, ""),
+        ("{} nonsense 2>&1 | true", 2, ""),
         ("{} config check nothing.yaml 2>&1 >/dev/null | true", 2, ""),
         ("{} config show >/dev/full", 2, "Error: No space left on device."),
         ("{} --version >/dev/full", 2, "Error: No space left on device."),
@@ -65,6 +70,74 @@ def test_samples_may_be_cut_off_by_head_and_their_stream_may_be_closed(run: Path
     answer = in_shell("{} sample run -n 100000 | head -n 2; {} sample run >&-", run.parent)
     assert answer.returncode == 0 and answer.stderr == ""
     assert len(answer.stdout.splitlines()) == 2
+
+
+def test_a_table_that_nobody_reads_leaves_the_answer_as_it_is(run: Path) -> None:
+    """1 would say that a gradient is wrong, 0 that none is."""
+    for line in ("{} eval run", "{} gradcheck --samples 0", "{} report run --terminal"):
+        answer = in_shell(f"{line} | true", run.parent)
+        assert (answer.returncode, answer.stderr) == (0, "")
+    (run.parent / "wrong.py").write_text("dlogits = logits\n")
+    assert in_shell("{} gradcheck --file wrong.py | true", run.parent).returncode == 1
+
+
+def messages(end: socket.socket) -> list[bytes]:
+    """What each system call has written into the other end, until nobody holds that any more."""
+    return list(iter(lambda: end.recv(2**20), b""))
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_words_are_written_in_blocks_where_nobody_watches(unbuffered: str, run: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("this system has no sockets that keep messages apart")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-m", "makemore_bp", "sample", str(run), "-n", "5000"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with ours, subprocess.Popen(command, stdout=theirs.fileno(), env=environment) as process:
+        theirs.close()
+        blocks = messages(ours)
+        assert process.wait(120) == 0
+    assert b"".join(blocks).count(b"\n") == 5000
+    assert len(blocks) < 50
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_terminal_sees_words_as_they_come(
+    unbuffered: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    terminal = Terminal(["sample", str(run), "-n", "1000000000"], 80)
+    first = os.read(terminal.end, 65536)
+    os.kill(terminal.pid, signal.SIGINT)
+    assert b"\n" in first and len(first) < 4096, "less than a block is shown already"
+    shown = terminal.output()
+    assert terminal.code() == 130 and "Traceback" not in shown
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_and_a_full_disk_end_a_sample_alike_with_and_without_a_buffer(
+    unbuffered: str, run: Path
+) -> None:
+    sample = f"PYTHONUNBUFFERED={unbuffered} {{}} sample run -n"
+    cut = in_shell(f"{sample} 1000000000 | head -n 2", run.parent)
+    assert (cut.returncode, len(cut.stdout.splitlines()), cut.stderr) == (0, 2, "")
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    for number in (5, 100_000):
+        full = in_shell(f"{sample} {number} >/dev/full", run.parent)
+        assert (full.returncode, full.stderr) == (2, "Error: No space left on device.\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_interrupted_sample_ends_with_130(unbuffered: str, run: Path) -> None:
+    command = [sys.executable, "-m", "makemore_bp", "sample", str(run), "-n", "1000000000"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as process:
+        assert process.stdout is not None and process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=120)
+    assert (process.returncode, told) == (130, b"")
 
 
 def test_a_run_trains_without_any_stream(words: Path, tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""The configuration of a run: what its keys are, and how YAML becomes one."""
+
+from makemore_bp.config.messages import unknown_key
+from makemore_bp.config.reading import Setting, absolute, build, data_path, load
+from makemore_bp.config.schedule import learning_rate, learning_rates
+from makemore_bp.config.schema import Config, Data, Seed, all_keys
+
+__all__ = [
+    "Config",
+    "Data",
+    "Seed",
+    "Setting",
+    "absolute",
+    "all_keys",
+    "build",
+    "data_path",
+    "learning_rate",
+    "learning_rates",
+    "load",
+    "unknown_key",
+]
