@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from makemore_bp import config, dataset
 from makemore_bp.dataset import Examples
-from makemore_bp.engines import native
+from makemore_bp.engines import choice, native
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
@@ -76,8 +76,14 @@ class Task:
 
 
 def ours_native(task: Task) -> Train:
+    return kernel_on(choice.threads(task.operations // 2), task)
+
+
+def kernel_on(threads: int, task: Task) -> Train:
     (parameters, g), examples = task.start(), task.data()
-    kernel = native.NativeKernel(parameters, examples.stream, examples.positions, task.batch_size)
+    kernel = native.NativeKernel(
+        parameters, examples.stream, examples.positions, task.batch_size, threads=threads
+    )
 
     def train(steps: int) -> float:
         return float(kernel.advance(task.indices(g, steps), torch.full((steps,), LR))[-1])

@@ -54,7 +54,7 @@ def main() -> None:
         title = "A step of the lecture's network: batch 32, 200 hidden units, one core"
         save(arguments.out, "steps", title, about, rows, absent)
     if arguments.only == "growth":
-        title = f"How a step's cost grows: native on one core, PyTorch on all {cores()}"
+        title = f"How a step's cost grows, on {cores()} cores"
         save(arguments.out, "growth", title, about, growth(min(rounds, 5), seconds / 2), {})
     if arguments.only == "around":
         rows = around.rows(min(rounds, 5), 2_000 if arguments.quick else 200_000)
@@ -90,15 +90,12 @@ def _grown(task: Task, rounds: int, seconds: float) -> list[Row]:
     gc.collect()
     found, _ = candidates(False)
     names = [name for name in (NATIVE, FUSED, MODULE) if name in found]
-    with on_cores(1):
-        one = by_turns({"limit": matrix_limit()}, rounds)["limit"]
     with on_cores(cores()):
-        every = by_turns({"limit": matrix_limit()}, rounds)["limit"]
+        limit = 1e-9 / by_turns({"limit": matrix_limit()}, rounds)["limit"].median
         times = step_times({name: found[name](task) for name in names}, rounds, seconds)
     rows = []
     for name, time in times.items():
         speed = task.operations / time.median / 1e9
-        limit = 1e-9 / (one if name == NATIVE else every).median
         rows.append(
             {
                 **task.row(name, time),

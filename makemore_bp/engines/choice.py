@@ -20,10 +20,9 @@ from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
 from makemore_bp.network.ranks import ALONE, Ranks
 
-# For steps of so many multiplications PyTorch's matrix library on one core takes 4 to 8 times as
-# long as the kernel (benchmarks/crossover.py), so that it needs more cores than that to be faster.
-# For smaller steps its threads wait for each other, and it cannot be.
-CROSSOVER, CORES = 60_000_000, 8
+# The multiplications of a step for which the kernel takes one more thread. With fewer for each,
+# threads gain little (benchmarks/crossover.py) and lose much where something else takes a core.
+THREAD_WORTH = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,9 @@ def choose(config: Config, vocabulary: int) -> Choice:
     if reason:
         return Choice("torch", f"{reason}{_graphs(config)}")
     work = multiplications(config, vocabulary)
-    cores = torch.get_num_threads()
-    if work > CROSSOVER and cores > CORES:
-        return Choice(
-            "torch", f"{work / 1e6:,.0f} million multiplications a step are worth {cores} cores"
-        )
-    return Choice("native", f"the fastest for {work / 1e6:,.1f} million multiplications a step")
+    share = threads(work)
+    by = f", shared by {share:,} threads" if share > 1 else ""
+    return Choice("native", f"the fastest for {work / 1e6:,.1f} million multiplications a step{by}")
 
 
 def choose_distributed(config: Config, local_rank: int, size: int) -> Choice:
@@ -106,6 +102,7 @@ def make(
             train.weight_decay,
             train.seed,
             step,
+            threads(multiplications(config, len(parameters["C"]))),
         )
     drops = train.dropout > 0
     switches = (config.backward.cross_entropy, config.backward.batchnorm, drops)
@@ -130,6 +127,15 @@ def multiplications(config: Config, vocabulary: int) -> int:
     model = config.model
     weights = model.n_hidden * (model.block_size * model.n_embd + vocabulary)
     return 3 * config.train.batch_size * weights
+
+
+def threads(work: int) -> int:
+    """How many threads the native engine takes for a step of so many multiplications.
+
+    At most as many as PyTorch, so that what holds PyTorch back (``OMP_NUM_THREADS``, a process
+    bound to some of the cores) holds both.
+    """
+    return max(1, min(torch.get_num_threads(), work // THREAD_WORTH))
 
 
 def obstacle(config: Config) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -53,11 +54,11 @@ class Case:
         g = torch.Generator().manual_seed(seed)
         return torch.randint(0, len(self.positions), (steps, self.batch_size), generator=g)
 
-    def kernel(self, isa: str | None = None) -> native.NativeKernel:
+    def kernel(self, isa: str | None = None, **options: Any) -> native.NativeKernel:
         """A kernel that starts from ``parameters``; the widest instruction set if none is named."""
         with patch.dict(os.environ, {"MAKEMORE_BP_ISA": isa or ""}):
             return native.NativeKernel(
-                self.parameters, self.stream, self.positions, self.batch_size
+                self.parameters, self.stream, self.positions, self.batch_size, **options
             )
 
 

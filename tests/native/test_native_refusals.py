@@ -66,6 +66,8 @@ def test_parameters_of_a_wrong_dtype(
         ({"weight_decay": -1e-9}, "weight_decay must be 0 or more"),
         ({"weight_decay": 1e39}, "weight_decay must be 0 or more, and finite"),
         ({"weight_decay": float("nan")}, "weight_decay must be 0 or more"),
+        ({"threads": 0}, "threads must be between 1 and 1024"),
+        ({"threads": 1025}, "threads must be between 1 and 1024"),
     ],
 )
 def test_options_out_of_range(

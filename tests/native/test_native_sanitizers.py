@@ -17,7 +17,14 @@ import pytest
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "makemore_bp" / "engines" / "native"
 KERNEL = ("network.c", "team.c", "kernel.c", "kernel_avx2.c", "kernel_avx512.c")
-FLAGS = ("-pthread", "-std=c11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wall")
+FLAGS = (
+    "-pthread",
+    "-std=c11",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wall",
+)
 MEMORY = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 THREADS = ("-fsanitize=thread", "-g")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -91,6 +93,52 @@ def test_cutting_a_run_into_pieces_changes_no_bit(case: Callable[..., Any], isa:
     for name, tensor in whole.parameters().items():
         assert torch.equal(tensor, pieces.parameters()[name])
         assert torch.equal(tensor, moved.parameters()[name])
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7, 40])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"n_hidden": 200, "batch_size": 33},
+        {"n_hidden": 1, "batch_size": 2},  # most threads have nothing to do
+        {"n_hidden": 49, "batch_size": 129, "vocabulary": 1},
+        {"n_hidden": 37, "batch_size": 300, "vocabulary": 90, "block_size": 9, "n_embd": 3},
+        {"n_hidden": 64, "batch_size": 31, "n_embd": 140},  # sums in more parts than one
+    ],
+)
+def test_the_number_of_threads_changes_no_bit(
+    case: Callable[..., Any], isa: str, sizes: dict[str, int], threads: int
+) -> None:
+    some = case(**sizes)
+    indices = some.indices(20)
+    options = {"dropout": 0.2, "weight_decay": 0.01, "seed": 5}
+    one, many = some.kernel(isa, **options), some.kernel(isa, **options, threads=threads)
+    for name, gradient in one.gradients(indices[0]).items():
+        assert torch.equal(many.gradients(indices[0])[name], gradient), name
+    assert torch.equal(one.advance(indices, rates(20)), many.advance(indices, rates(20)))
+    for name, tensor in one.parameters().items():
+        assert torch.equal(many.parameters()[name], tensor), name
+
+
+def test_where_no_thread_can_be_had_one_does_all_the_work(case: Callable[..., Any]) -> None:
+    """A limit on the number of processes, which counts threads."""
+    resource = pytest.importorskip("resource")
+    some = case(n_hidden=100)
+    indices = some.indices(5)
+    expected = some.kernel().advance(indices, rates(5))
+
+    def limited() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)  # root knows no such limit
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        with pytest.raises(RuntimeError):
+            threading.Thread(target=print).start()
+        assert torch.equal(some.kernel(threads=4).advance(indices, rates(5)), expected)
+
+    process = multiprocessing.get_context("fork").Process(target=limited)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def test_every_step_has_its_own_learning_rate(case: Callable[..., Any], isa: str) -> None:
