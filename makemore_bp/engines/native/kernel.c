@@ -8,14 +8,19 @@
  *   - those of the first layer are taken once for each character at each place of the context, not
  *     once for each row of the batch (embedding_forward says how);
  *   - what concerns hidden units is done for a strip of them at a time (hidden_forward);
- *   - the gradients of W1 and W2 go into them from the registers, and are never written;
+ *   - little is written, for that is slow beside so much arithmetic: the gradients of W1 and W2 go
+ *     into them from the registers, and bndiff is taken anew wherever it is needed;
  *   - exp and tanh are short polynomials without branches, so the compiler makes vectors of them;
  *   - rows are padded to whole vectors with zeros (kernel.h), so no loop has a ragged end. What the
  *     padding holds never reaches a real element, or reaches it as an added zero.
  *
+ *   - large steps are shared by several threads, each with hidden units of its own
+ *     (forward_and_backward).
+ *
  * How it stays the same to the bit: every sum is taken in an order that depends on the minibatch,
  * the sizes and the instruction set, and nothing but the parameters and the step's number survives
- * a step. Cutting a run into chunks changes nothing. Another instruction set rounds differently.
+ * a step. Cutting a run into chunks changes nothing, nor does the number of threads. Another
+ * instruction set rounds differently.
  *
  * This file compiles by itself for the baseline of the platform; kernel_avx2.c and kernel_avx512.c
  * compile it again for those instruction sets. */

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#if defined(__unix__) || defined(__APPLE__)
+#if (defined(__unix__) || defined(__APPLE__)) && !defined(__STDC_NO_ATOMICS__)
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
