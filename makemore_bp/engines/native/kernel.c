@@ -12,8 +12,7 @@
  *     into them from the registers, and bndiff is taken anew wherever it is needed;
  *   - exp and tanh are short polynomials without branches, so the compiler makes vectors of them;
  *   - rows are padded to whole vectors with zeros (kernel.h), so no loop has a ragged end. What the
- *     padding holds never reaches a real element, or reaches it as an added zero.
- *
+ *     padding holds never reaches a real element, or reaches it as an added zero;
  *   - large steps are shared by several threads, each with hidden units of its own
  *     (forward_and_backward).
  *
@@ -45,6 +44,9 @@
 #if defined(__GNUC__) && defined(__SSE__)
 #include <xmmintrin.h>
 #define LARGER(a, b) _mm_max_ps((__m128)(a), (__m128)(b))
+#elif defined(__GNUC__) && defined(__aarch64__)
+#include <arm_neon.h>
+#define MULTIPLY_ADD(a, b, c) vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b))
 #endif
 #endif
 
@@ -67,7 +69,11 @@ typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(float))));
 #else
 #undef LANES
 #undef LARGER
+#undef MULTIPLY_ADD
 #define LANES 1
+#if defined(_MSC_VER)
+#pragma fp_contract(off) /* else loops of different lengths might round differently */
+#endif
 typedef float vector;
 typedef uint32_t bits;
 #define ALL_BITS_IF(condition) ((condition) ? 0xFFFFFFFFu : 0u)
@@ -155,6 +161,18 @@ INLINE vector larger(vector a, vector b)
     return (vector)LARGER(a, b);
 #else
     return blend(ALL_BITS_IF(a > b), a, b);
+#endif
+}
+
+/* a * b + c, for sums that run through a loop. Left to itself GCC, from some version on, rounds such
+ * a sum once in each step where several are taken side by side, and twice where there is only one:
+ * then how units are dealt out would show in their last bits. */
+INLINE vector multiply_add(vector a, vector b, vector c)
+{
+#ifdef MULTIPLY_ADD
+    return (vector)MULTIPLY_ADD(a, b, c);
+#else
+    return a * b + c;
 #endif
 }
 
@@ -276,7 +294,9 @@ INLINE void tile(const int rows, const int vectors, const int transposed, const 
         UNROLL for (int v = 0; v < vectors; v++) across[v] = load(right + v * LANES);
         UNROLL for (int r = 0; r < rows; r++) {
             const float element = transposed ? left[r] : left[r * left_stride];
-            UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += element * across[v];
+            const vector along = element - zero(); /* the same in all lanes; -0 stays -0 */
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[r][v] = multiply_add(along, across[v], sum[r][v]);
         }
         left += transposed ? left_stride : 1;
         right += right_stride;
@@ -298,15 +318,25 @@ INLINE void tile(const int rows, const int vectors, const int transposed, const 
     {                                                                      \
         tile(rows, vectors, transposed, p);                                \
     }
-#define TILES(transposed, vectors)                                                        \
+#define LOW_TILES(transposed, vectors)                                                     \
     TILE(transposed, vectors, 1) TILE(transposed, vectors, 2) TILE(transposed, vectors, 3) \
-    TILE(transposed, vectors, 4) TILE(transposed, vectors, 5) TILE(transposed, vectors, 6) \
-    TILE(transposed, vectors, 7) TILE(transposed, vectors, 8)
-#define TILE_NAMES(transposed, vectors)                                                      \
-    {tile_##transposed##_##vectors##_1, tile_##transposed##_##vectors##_2,                   \
-     tile_##transposed##_##vectors##_3, tile_##transposed##_##vectors##_4,                   \
-     tile_##transposed##_##vectors##_5, tile_##transposed##_##vectors##_6,                   \
-     tile_##transposed##_##vectors##_7, tile_##transposed##_##vectors##_8}
+    TILE(transposed, vectors, 4)
+#define LOW_TILE_NAMES(transposed, vectors)                                   \
+    tile_##transposed##_##vectors##_1, tile_##transposed##_##vectors##_2,     \
+        tile_##transposed##_##vectors##_3, tile_##transposed##_##vectors##_4
+#if TILE_ROWS > 4
+#define TILES(transposed, vectors)                                                         \
+    LOW_TILES(transposed, vectors)                                                         \
+    TILE(transposed, vectors, 5) TILE(transposed, vectors, 6) TILE(transposed, vectors, 7) \
+    TILE(transposed, vectors, 8)
+#define TILE_NAMES(transposed, vectors)                                             \
+    {LOW_TILE_NAMES(transposed, vectors), tile_##transposed##_##vectors##_5,        \
+     tile_##transposed##_##vectors##_6, tile_##transposed##_##vectors##_7,          \
+     tile_##transposed##_##vectors##_8}
+#else
+#define TILES LOW_TILES
+#define TILE_NAMES(transposed, vectors) {LOW_TILE_NAMES(transposed, vectors)}
+#endif
 
 TILES(0, 1) TILES(0, 2) TILES(0, 3) TILES(1, 1) TILES(1, 2) TILES(1, 3)
 
@@ -398,7 +428,7 @@ INLINE void dot_tile(const int columns, const Product *p)
     ALIGNED float dots[DOTS];
     UNROLL for (int k = 0; k < DOTS; k += LANES) store(dots + k, sums_of_lanes(sum + k));
     for (extent r = 0; r < p->rows; r++)
-        memcpy(p->out + r * p->out_stride, dots + r * COLUMN_DOTS, columns * sizeof(float));
+        memcpy(p->out + r * p->out_stride, dots + r * COLUMN_DOTS, (size_t)columns * sizeof(float));
 }
 
 NOINLINE void dot_tile_1(const Product *p) { dot_tile(1, p); }
@@ -560,9 +590,9 @@ static int is_example(const Examples *examples, int64_t index)
     return index >= 0 && index < examples->examples;
 }
 
-/* Xb and Yb of the examples at `indices`, 0 if any is out of range. The binding has checked all of
- * it once; the memory is the caller's, though, and is checked again where it is read. The widths are
- * constants wherever this is called. */
+/* Xb and Yb of the examples at `indices`; returns 0 if any is out of range. The binding has checked
+ * all of it once; the memory is the caller's, though, and is checked again where it is read. The
+ * widths are constants where it is called for common data, so that nothing is asked in the loop. */
 INLINE int take_batch_of(const int stream_width, const int positions_width, Network *net,
                          const Examples *examples, const int64_t *indices)
 {
@@ -608,30 +638,31 @@ static void fetch_early(const Examples *examples, const int64_t *indices, extent
             PREFETCH(positions + indices[i] * examples->positions_width);
 }
 
-/* Lists the rows of every pair for linear_hidden_backward_to_pairs, two to a step; where their number
- * is odd, row n stands in the last place, which is zero. */
+/* Lists the rows of every pair for linear_hidden_backward_to_pairs, two to an addition; where
+ * their number is odd, row n stands in the last place, which is zero. */
 static void list_rows(Network *net)
 {
     const extent n = net->sizes.batch, B = net->sizes.block_size, pairs = net->first_pair[B];
     const int32_t *pair = net->pair;
-    int32_t *rows = net->rows, *row = net->row, *pair_of_step = net->pair_of_step;
-    extent *next = net->next, steps = 0;
+    int32_t *rows_of_pair = net->rows_of_pair, *row = net->row;
+    int32_t *pair_of_addition = net->pair_of_addition;
+    extent *next = net->next, additions = 0;
 
-    memset(rows, 0, (size_t)pairs * sizeof *rows);
-    for (extent at = 0; at < n * B; at++) rows[pair[at]]++;
+    memset(rows_of_pair, 0, (size_t)pairs * sizeof *rows_of_pair);
+    for (extent at = 0; at < n * B; at++) rows_of_pair[pair[at]]++;
 
     for (extent p = 0; p < pairs; p++) {
-        next[p] = 2 * steps;
-        steps += (rows[p] + 1) / 2;
+        next[p] = 2 * additions;
+        additions += (rows_of_pair[p] + 1) / 2;
     }
-    net->steps = steps;
-    for (extent at = 0; at < 2 * steps; at++) row[at] = (int32_t)n;
+    net->additions = additions;
+    for (extent at = 0; at < 2 * additions; at++) row[at] = (int32_t)n;
     for (extent i = 0; i < n; i++)
         for (extent j = 0; j < B; j++) {
             const int32_t p = *pair++;
             const extent at = next[p]++;
             row[at] = (int32_t)i;
-            pair_of_step[at / 2] = p;
+            pair_of_addition[at / 2] = p;
         }
 }
 
@@ -731,22 +762,22 @@ INLINE void linear_hidden_forward(const int width, Network *net, extent column)
 /* dhprebn_of_pair, and db1 = dhprebn.sum(0), which the pairs of one place add up to.
  *
  * Pairs have one row or many, and nobody can foretell where a loop over them ends. So there is no
- * such loop: every step adds two rows to the sum, which starts again where a new pair does, and
+ * such loop: every addition takes two rows more into the sum, which starts again where a new pair does, and
  * leaves it as the pair's, again and again until it is complete. */
 INLINE void linear_hidden_backward_to_pairs(const int width, Network *net, extent column)
 {
-    const extent stride = net->hidden_stride, steps = net->steps;
-    const int32_t *row = net->row, *pair_of_step = net->pair_of_step;
+    const extent stride = net->hidden_stride, additions = net->additions;
+    const int32_t *row = net->row, *pair_of_addition = net->pair_of_addition;
     const float *dhprebn = net->d.hprebn + column;
     float *of_pair = net->dhprebn_of_pair + column, *to = net->gradients.b1 + column;
     vector sum[STRIP], db1[STRIP];
 
     UNROLL for (int v = 0; v < width; v++) sum[v] = zero();
-    for (extent s = 0, before = -1; s < steps; s++) {
-        const extent p = pair_of_step[s];
+    for (extent a = 0, before = -1; a < additions; a++) {
+        const extent p = pair_of_addition[a];
         const bits goes_on = (bits)zero() - (uint32_t)(p == before);
-        const float *one = dhprebn + row[2 * s] * stride;
-        const float *other = dhprebn + row[2 * s + 1] * stride;
+        const float *one = dhprebn + row[2 * a] * stride;
+        const float *other = dhprebn + row[2 * a + 1] * stride;
         UNROLL for (int v = 0; v < width; v++) {
             const vector two = load(one + v * LANES) + load(other + v * LANES);
             sum[v] = as_vector(as_bits(sum[v]) & goes_on) + two;
@@ -826,7 +857,7 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
             const vector bndiff = load(hprebn + i * stride + v * LANES) - bnmeani[v];
-            bnvar[v] += bndiff * bndiff;
+            bnvar[v] = multiply_add(bndiff, bndiff, bnvar[v]);
         }
     UNROLL for (int v = 0; v < width; v++)
         store(sums + v * LANES, bnvar[v] / (float)(n - 1) + EPS);
@@ -848,13 +879,16 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
 
 /* dhpreact = (1 - h**2) * dh
  * dbngain = (bnraw * dhpreact).sum(0)    dbnbias = dhpreact.sum(0)
- * dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1)) */
+ * dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1))
+ *
+ * With bndiff: dbngain = bnvar_inv * (bndiff * dhpreact).sum(0), and the last term is bndiff * slope
+ * with slope = bnvar_inv * dbngain / (n - 1). */
 INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent column)
 {
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *h = net->h + column, *hprebn = net->hprebn + column, *dh = net->d.h + column;
     float *dhpreact = net->d.hpreact + column, *dhprebn = net->d.hprebn + column;
-    vector bnmeani[STRIP], dbngain[STRIP], dbnbias[STRIP], scale[STRIP], slope[STRIP];
+    vector bnmeani[STRIP], dbngain[STRIP], dbnbias[STRIP], scale[STRIP], mean[STRIP], slope[STRIP];
 
     UNROLL for (int v = 0; v < width; v++) {
         bnmeani[v] = load(net->bnmeani + column + v * LANES);
@@ -865,7 +899,7 @@ INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent co
             const extent at = i * stride + v * LANES;
             const vector bndiff = load(hprebn + at) - bnmeani[v];
             const vector d = (1.0f - load(h + at) * load(h + at)) * load(dh + at);
-            dbngain[v] += bndiff * d;
+            dbngain[v] = multiply_add(bndiff, d, dbngain[v]);
             dbnbias[v] += d;
             store(dhpreact + at, d);
         }
@@ -876,15 +910,15 @@ INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent co
         store(net->gradients.bngain + unit, dbngain[v]);
         store(net->gradients.bnbias + unit, dbnbias[v]);
         scale[v] = load(net->parameters.bngain + unit) * bnvar_inv;
+        mean[v] = dbnbias[v] / (float)n;
         slope[v] = bnvar_inv * dbngain[v] / (float)(n - 1);
-        dbnbias[v] /= (float)n;
     }
     for (extent i = 0; i < n; i++)
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + v * LANES;
             const vector bndiff = load(hprebn + at) - bnmeani[v];
             store(dhprebn + at,
-                  scale[v] * (load(dhpreact + at) - dbnbias[v] - bndiff * slope[v]));
+                  scale[v] * (load(dhpreact + at) - mean[v] - bndiff * slope[v]));
         }
 }
 
@@ -938,7 +972,7 @@ INLINE void dropout_backward(const int width, Network *net, extent column)
 }
 
 /* ===================================================================================== linear.py
- * The output layer. A vocabulary fills vectors badly (27 characters are 1.7 of 16 lanes), so hidden
+ * The output layer. A vocabulary fills vectors badly (27 characters are 1.7 vectors of 16 lanes), so hidden
  * units or rows of the batch lie along the lanes instead: W2 lies as W2T (V, H), the logits as
  * logitsT (V, n), and h is turned over, strip by strip, to hdropT (H, n). */
 
@@ -1102,29 +1136,28 @@ static void update(Network *net, Range units)
     add_scaled(net->parameters.bnbias + at, -net->lr, net->gradients.bnbias + at, length);
 }
 
-/* A step, or a member's share of it. What belongs to different hidden units comes together in the
- * logits and in dC only, and the rows of the batch in the loss: there, and where a step begins, the
- * members meet. Every sum is taken by one of them, in the order that it has in a team of one: how
- * many they are changes no bit. */
+/* A step, or a member's share of it. A member has hidden units, rows of the batch, characters and
+ * pairs of its own, and waits where it goes on with what others have made. Every sum is taken by one
+ * of them, in the order that it has in a team of one: how many they are changes no bit. */
 static void forward_and_backward(Network *net, const Member *me)
 {
     const Range units = share(net->sizes.n_hidden, me), rows = share(net->sizes.batch, me);
 
     linear_hidden_forward_of_pairs(net, units);
     FOR_STRIPS(hidden_forward, net, units);
-    meet(me);
+    meet(me); /* logits need all of hdropT */
     linear_output_forward(net, rows);
     cross_entropy_forward_and_backward(net, rows);
-    meet(me);
+    meet(me); /* dhdrop, dW2 and db2 need all of dlogits */
     linear_output_backward(net, units);
     linear_output_backward_bias(net, share(net->sizes.vocabulary, me));
     FOR_STRIPS(hidden_backward, net, units);
-    meet(me);
+    meet(me); /* dC needs dhprebn_of_pair of all units, */
     linear_hidden_backward_input(net, me);
-    meet(me);
+    meet(me); /* and all of W1, which may change only now */
     linear_hidden_backward_weight(net, units);
     if (net->descends) update(net, units);
-    meet(me);
+    meet(me); /* pairs and lr are read no more: the next step may begin */
 }
 
 /* What one member does for all, between two steps. */

@@ -117,14 +117,14 @@ typedef struct {
     int32_t *pair;         /* (n, B): which pair place j of row i is */
     extent *first_pair;    /* (B + 1,) */
     int32_t *character;    /* (pairs,) */
-    extent steps;          /* in which the rows of all pairs are added up, two at a time: */
-    int32_t *row;          /* (steps, 2) */
-    int32_t *pair_of_step; /* (steps,) */
+    extent additions;          /* of two rows each, that add up the rows of all pairs: */
+    int32_t *row;              /* (additions, 2) */
+    int32_t *pair_of_addition; /* (additions,) */
     /* While they are numbered and listed: */
-    uint8_t *stands;  /* (V,): whether a character stands at a place */
-    int32_t *pair_of; /* (V,): and its pair there */
-    int32_t *rows;    /* (pairs,): how many each pair has */
-    extent *next;     /* (pairs,): where in `row` its next one goes */
+    uint8_t *stands;       /* (V,): whether a character stands at a place */
+    int32_t *pair_of;      /* (V,): and its pair there */
+    int32_t *rows_of_pair; /* (pairs,): how many */
+    extent *next;          /* (pairs,): where in `row` its next one goes */
     float *C_of_pair;       /* (pairs, E) */
     float *dC_of_pair;      /* (pairs, E) */
     float *hprebn_of_pair;  /* (pairs, H) */
@@ -139,11 +139,12 @@ typedef struct {
     float *hdropT;  /* (H, n) */
     float *logitsT; /* (V, n) */
     float *weight_of_row; /* (n,): 1/n, and 0 in the padding */
-    double *loss_of_part; /* (n / PAD,) */
+    double *loss_of_part; /* (n / PAD, rounded up) */
 
     /* d.logitsT is dlogits, d.h is dh (before dropout's backward, dhdrop), ... While training,
      * dhpreact and dhprebn take the place of dh; who looks at gradients finds each in its own.
-     * Behind the last row lies one more, of zeros. */
+     * Behind the last row lies one more, which is never written: row n of dhprebn is the zero that
+     * list_rows points to. */
     Layout activation_layouts[ACTIVATIONS];
     Activations d;
     float *own[ACTIVATIONS];
@@ -153,9 +154,8 @@ typedef struct {
 
 enum { BASELINE, AVX2, AVX512, INSTRUCTION_SETS };
 
-/* NULL when there is not enough memory, or the characters of a batch cannot be numbered in 32 bits.
- * The sizes are positive, the batch at least 2. `step` is the number of the first step that will be
- * run. */
+/* NULL when there is not enough memory, or n * B does not fit in 32 bits. The sizes are positive, the
+ * batch at least 2. `step` is the number of the first step that will be run. */
 Network *network_create(Sizes sizes, Options options, uint64_t step);
 void network_destroy(Network *network);
 

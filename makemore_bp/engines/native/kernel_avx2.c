@@ -21,6 +21,7 @@
 #define ROW_DOTS 2
 #define COLUMN_DOTS 4
 #define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
+#define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
 #include "kernel.c"
 
 #if defined(__clang__)

@@ -23,6 +23,7 @@
 #define ROW_DOTS 4
 #define COLUMN_DOTS 4
 #define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
+#define MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #include "kernel.c"
 
 #if defined(__clang__)

@@ -75,10 +75,10 @@ static void lay_out(Network *net, Block *block)
     net->first_pair = piece(block, B + 1, 1, sizeof(extent));
     net->character = piece(block, pairs + 1, 1, sizeof(int32_t)); /* one may be written ahead */
     net->row = piece(block, n * B + pairs, 1, sizeof(int32_t));
-    net->pair_of_step = piece(block, n, B, sizeof(int32_t));
+    net->pair_of_addition = piece(block, n, B, sizeof(int32_t));
     net->stands = piece(block, V, 1, sizeof(uint8_t));
     net->pair_of = piece(block, V, 1, sizeof(int32_t));
-    net->rows = piece(block, pairs, 1, sizeof(int32_t));
+    net->rows_of_pair = piece(block, pairs, 1, sizeof(int32_t));
     net->next = piece(block, pairs, 1, sizeof(extent));
     net->C_of_pair = piece(block, pairs, net->C_stride, sizeof(float));
     net->dC_of_pair = piece(block, pairs, net->C_stride, sizeof(float));
@@ -120,7 +120,7 @@ static extent padded(extent length)
 
 Network *network_create(Sizes sizes, Options options, uint64_t step)
 {
-    if (sizes.batch > INT32_MAX / sizes.block_size) return NULL;
+    if (sizes.batch > (INT32_MAX - 2 * PAD) / sizes.block_size) return NULL;
     Network *net = calloc(1, sizeof *net);
     if (net == NULL) return NULL;
     const extent V = sizes.vocabulary, E = sizes.n_embd, H = sizes.n_hidden, n = sizes.batch;
@@ -260,7 +260,10 @@ int64_t run_in_team(int threads, run_steps *run, Network *network, const Example
                     const int64_t *indices, const float *lrs, int64_t steps, float *losses)
 {
     Job job = {run, network, examples, indices, lrs, steps, losses, 0};
-    team_run(threads, work, &job);
+    /* More would have next to nothing to do. */
+    const extent n = network->sizes.batch, H = network->sizes.n_hidden;
+    const extent most = ((n > H ? n : H) + PAD - 1) / PAD;
+    team_run(threads < most ? threads : (int)most, work, &job);
     return job.done;
 }
 
@@ -278,6 +281,7 @@ run_steps *steps_for(int instruction_set)
         __builtin_cpu_init();
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
                        && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
+                       && __builtin_cpu_supports("fma")
                    ? run_steps_avx512
                    : NULL;
 #endif
