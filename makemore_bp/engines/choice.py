@@ -22,7 +22,7 @@ from makemore_bp.network.ranks import ALONE, Ranks
 
 # The multiplications of a step for which the kernel takes one more thread. With fewer for each,
 # threads gain little (benchmarks/crossover.py) and lose much where something else takes a core.
-THREAD_WORTH = 5_000_000
+THREAD_WORTH = 20_000_000
 
 
 @dataclass(frozen=True)
