@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp.dataset import Examples
+from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.engines.masks import Masks
 from makemore_bp.network.parameters import WEIGHTS
 from makemore_bp.network.passes import Network
@@ -44,7 +45,8 @@ class TorchEngine:
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
         """See ``Engine.advance``. Nothing waits for the device before the losses at the end."""
         Xs, Ys = self._examples.batch(indices.to(self._device))
-        losses = [self._step(Xb, Yb, lr) for Xb, Yb, lr in zip(Xs, Ys, rates, strict=True)]
+        with fixed_order(self._device):
+            losses = [self._step(Xb, Yb, lr) for Xb, Yb, lr in zip(Xs, Ys, rates, strict=True)]
         return torch.stack(losses).cpu()
 
     def _step(self, Xb: Tensor, Yb: Tensor, lr: float) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.gradcheck.judge import TensorReport, judge
 from makemore_bp.gradcheck.reference import Reference, autograd_reference
 from makemore_bp.network.passes import Network
@@ -45,7 +46,9 @@ def check(
     """
     network = Network.of(cross_entropy, batchnorm, dropout=mask is not None)
     if gradients is None:
-        gradients = network.backward(network.forward(parameters, Xb, Yb, mask))
+        record = network.forward(parameters, Xb, Yb, mask)
+        with fixed_order(str(Xb.device)):
+            gradients = network.backward(record)
     reference = reference_for(parameters, Xb, Yb, cross_entropy, mask)
     reports = judge(gradients, reference, network.rules)
     computed = tuple(report for report in reports if report.status != "missing")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.stage import Record
 
@@ -46,7 +47,8 @@ def autograd_reference(
         names = [name for name in CHECKED_ORDER if name in record]
         for name in names:
             record[name].retain_grad()
-        record["loss"].backward()
+        with fixed_order(str(Xb.device)):
+            record["loss"].backward()
     gradients = {name: record[name].grad for name in names}
     detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in record.items()}
     return Reference(detached, gradients)

@@ -26,6 +26,7 @@ from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines.choice import Choice
 from makemore_bp.engines.choice import make as make_engine
+from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
@@ -195,7 +196,8 @@ class Training:
         config = self.config
         network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
         Xb, Yb = (ids.to(config.device) for ids in self.data.train.batch(indices))
-        return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
+        with fixed_order(config.device):
+            return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
 
     def _log(
         self,
