@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch.utils import deterministic
+
+_switches = threading.Lock()
+_inside = 0
+_before: tuple[bool, bool, bool] = (False, False, True)
 
 
 @contextmanager
@@ -17,18 +22,41 @@ def fixed_order(device: str) -> Iterator[None]:
     runs of the same steps differ in their last bits: from 32,768 numbers in demb on. On a GPU
     nothing changes: there PyTorch sorts them first.
 
-    The switch would also have fresh memory filled with NaN; nothing here reads such memory.
+    PyTorch's switches for it are the process's. The first thread to come in turns them, and the
+    last one to leave turns them back.
     """
     if torch.device(device).type != "cpu":
         yield
         return
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(True)
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _enter()
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=warns)
-        deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+        _leave()
+
+
+def _enter() -> None:
+    global _inside, _before
+    with _switches:
+        if _inside == 0:
+            _before = (
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_deterministic_algorithms_warn_only_enabled(),
+                deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+            )
+            # The switch would also fill fresh memory with NaN; nothing here reads such memory.
+            _turn(True, False, False)
+        _inside += 1
+
+
+def _leave() -> None:
+    global _inside
+    with _switches:
+        _inside -= 1
+        if _inside == 0:
+            _turn(*_before)
+
+
+def _turn(enabled: bool, warns_only: bool, fills: bool) -> None:
+    torch.use_deterministic_algorithms(enabled, warn_only=warns_only)
+    deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]

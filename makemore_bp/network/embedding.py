@@ -40,12 +40,13 @@ def dC(C: Tensor, Xb: Tensor, demb: Tensor) -> Tensor:
         dC[i] = sum of demb[k, j] over all k, j with Xb[k, j] = i
 
     and a character that is not in the batch has gradient zero. The lecture writes two loops with
-    dC[ix] += demb[k, j]; index_put_ with accumulate=True is those loops, in the same order (of
-    a large batch only where torch.use_deterministic_algorithms asks for it; else several threads
-    add as they come). Plain assignment would keep only the last place.
+    dC[ix] += demb[k, j]; index_put_ with accumulate=True is those loops. Plain assignment would
+    keep only the last place.
 
     Shapes: demb (n, block_size, n_embd) -> (V, n_embd).
     """
+    # In the order of the loops too, if torch.use_deterministic_algorithms asks for it; else threads
+    # add up a large batch as they come.
     return torch.zeros_like(C).index_put_((Xb,), demb, accumulate=True)
 
 

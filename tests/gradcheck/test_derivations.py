@@ -17,7 +17,8 @@ NAMES = ["d" + name for name in LECTURE_ORDER]
 
 def test_the_page_is_what_the_docstrings_say() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert derivations.renewed(text) == text, "run python -m makemore_bp.gradcheck.derivations"
+    how = "run python -m makemore_bp.gradcheck.derivations docs/backward.md"
+    assert derivations.renewed(text) == text, how
 
 
 def test_the_page_has_every_gradient_in_the_order_of_the_backward_pass() -> None:
