@@ -116,7 +116,8 @@ def test_a_run_killed_at_any_instant_resumes_to_the_same_bytes(
     finished(*options, "--out", undisturbed, "--overwrite")
     lasted = time.monotonic() - began
     generator = random.Random(engine)
-    kills, steps = 0, set()
+    kills = 0
+    steps: set[int] = set()
     for _ in range(10 * KILLS):
         if kills >= KILLS and (len(steps) > 1 or KILLS < 4):
             break
