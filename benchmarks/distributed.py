@@ -30,14 +30,14 @@ from measuring import Timing, by_turns, machine, timed
 from writing import save
 
 from makemore_bp import config, dataset
-from makemore_bp.distributed.launch import place
-from makemore_bp.distributed.process_group import ProcessGroup, joined
 from makemore_bp.engines import Engine
 from makemore_bp.engines.distributed_engine import DistributedEngine
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
 from makemore_bp.network.ranks import ALONE
+from makemore_bp.ranks.launch import place
+from makemore_bp.ranks.process_group import ProcessGroup, joined
 
 Row = dict[str, Any]
 FUSED = ("fused", "fused")

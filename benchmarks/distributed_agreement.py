@@ -19,11 +19,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from makemore_bp import config, dataset
-from makemore_bp.distributed.launch import Place
 from makemore_bp.engines.distributed_engine import DistributedEngine
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
+from makemore_bp.ranks.launch import Place
 
 BATCH, N_HIDDEN, RATE = 33, 64, 0.1
 LIMITS = {torch.float64: (500, 1e-12), torch.float32: (200, 1e-5)}

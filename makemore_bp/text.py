@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
+from typing import Any
 
 # Categories that move the cursor, turn the text around or show nothing at all.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Joiners are part of how some scripts are spelt (Persian, Hindi, ...), and shape only letters.
 _PART_OF_WORDS = {"\u200c", "\u200d"}
+LONGEST_PATH = 1000  # characters; longer than any name that a person would type
 
 
 def visible(text: str, limit: int = 200) -> str:
@@ -17,6 +20,24 @@ def visible(text: str, limit: int = 200) -> str:
     """
     shown = "".join(_escape(c) if is_hidden(c) else c for c in text[:limit])
     return shown + ("…" if len(text) > limit else "")
+
+
+def sentence(template: str, **values: Any) -> str:
+    """``template`` with its ``{names}`` replaced by values, each made harmless.
+
+    Numbers keep their format (``{count:,}``). A path is shown whole; another text is cut after 200
+    characters. An error of this program's own is a sentence already and goes in as it is. Without
+    values the template is taken as it stands, braces included.
+    """
+    return (
+        template.format(**{name: _shown(v) for name, v in values.items()}) if values else template
+    )
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bool | int | float) or getattr(value, "escaped", False):
+        return value
+    return visible(str(value), LONGEST_PATH if isinstance(value, Path) else 200)
 
 
 def is_hidden(character: str) -> bool:

@@ -21,8 +21,8 @@ from makemore_bp.cli import (
     streams,
     train,
 )
-from makemore_bp.distributed import launch
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
+from makemore_bp.ranks import launch
 from makemore_bp.text import visible
 
 # Under torchrun rank 0 alone runs the others.

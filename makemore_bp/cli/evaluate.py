@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from makemore_bp.cli.options import Json, RunArgument
-from makemore_bp.distributed import launch
-from makemore_bp.distributed.launch import Place
+from makemore_bp.ranks import launch
+from makemore_bp.ranks.launch import Place
 
 
 def evaluate(run: RunArgument, as_json: Json = False) -> None:
@@ -30,7 +30,7 @@ def evaluate(run: RunArgument, as_json: Json = False) -> None:
 
 
 def _on_ranks(here: Place, run: Path) -> dict[str, Any]:
-    from makemore_bp.distributed.process_group import joined
+    from makemore_bp.ranks.process_group import joined
     from makemore_bp.training import distributed_start, run_evaluation
 
     with joined(here) as group:

@@ -13,7 +13,7 @@ from makemore_bp.cli.options import Json
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
-    from makemore_bp.exercises.checking import Progress
+    from makemore_bp.learning.exercises.checking import Progress
 
 app = typer.Typer(no_args_is_help=True, help="The lecture's exercises, as files to fill in.")
 
@@ -25,7 +25,7 @@ def new(
     ),
 ) -> None:
     """Write the lecture's exercises 1 to 4 as files; nothing is overwritten."""
-    from makemore_bp.exercises.writing import write_exercises
+    from makemore_bp.learning.exercises.writing import write_exercises
 
     for path in write_exercises(folder):
         print(visible(str(path), 1000))
@@ -51,7 +51,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Show how far the exercises are done; exit code 0 if they all are."""
-    from makemore_bp.exercises.checking import check_exercises, exercise_files
+    from makemore_bp.learning.exercises.checking import check_exercises, exercise_files
 
     progress = list(check_exercises(exercise_files(path), timeout, steps))
     complete = all(one.complete for one in progress)

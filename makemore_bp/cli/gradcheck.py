@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
-from makemore_bp.distributed import launch
 from makemore_bp.errors import RequestError
+from makemore_bp.ranks import launch
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
-    from makemore_bp.distributed.launch import Place
+    from makemore_bp.ranks.launch import Place
 
 # Without CONFIG the lecture's exercise is checked: 64 hidden units, one operation at a time.
 DEFAULT = "op-by-op"
@@ -163,10 +163,10 @@ def _own(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
 
 def _over_ranks(resolved: Config, here: Place, as_json: bool) -> bool:
     from makemore_bp.cli.gradcheck_tables import show_check
-    from makemore_bp.distributed.process_group import joined
     from makemore_bp.engines.choice import choose_distributed
     from makemore_bp.gradcheck import setting
     from makemore_bp.gradcheck.distributed_check import check_ranks
+    from makemore_bp.ranks.process_group import joined
 
     with joined(here) as group:
         with group.together():
@@ -220,7 +220,7 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
 def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
     from makemore_bp.gradcheck import setting
-    from makemore_bp.gradcheck.learner_check import check_learner
+    from makemore_bp.learning.check import check_learner
 
     if resolved.train.dropout:
         raise RequestError(

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from makemore_bp.cli.gradcheck_tables import tensor_table
 from makemore_bp.cli.tables import output
-from makemore_bp.gradcheck.learner_check import LearnerCheck
+from makemore_bp.learning.check import LearnerCheck
 from makemore_bp.text import visible
 
 OUTPUT_LINES = 20  # of what the script printed

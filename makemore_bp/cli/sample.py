@@ -13,9 +13,9 @@ import typer
 
 from makemore_bp.cli import streams
 from makemore_bp.cli.options import Json, RunArgument
-from makemore_bp.distributed import launch
-from makemore_bp.distributed.launch import Place
 from makemore_bp.errors import LostRankError, RequestError
+from makemore_bp.ranks import launch
+from makemore_bp.ranks.launch import Place
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def sample(
 
 
 def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> None:
-    from makemore_bp.distributed.process_group import joined
+    from makemore_bp.ranks.process_group import joined
     from makemore_bp.sampling import Sampler
     from makemore_bp.sampling_over_ranks import draw
     from makemore_bp.training import distributed_start, signals

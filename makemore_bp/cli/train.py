@@ -11,12 +11,12 @@ import typer
 
 from makemore_bp.cli import streams
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
-from makemore_bp.distributed import launch
 from makemore_bp.errors import RequestError
+from makemore_bp.ranks import launch
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
-    from makemore_bp.distributed.launch import Place
+    from makemore_bp.ranks.launch import Place
     from makemore_bp.training.loop import Reporter
 
 FRESH_NAMES = 20
@@ -99,7 +99,7 @@ def _on_ranks(
     reporter: Reporter,
 ) -> dict[str, Any]:
     from makemore_bp import config as configs
-    from makemore_bp.distributed.process_group import joined
+    from makemore_bp.ranks.process_group import joined
     from makemore_bp.training import distributed_start
 
     with joined(here) as group:

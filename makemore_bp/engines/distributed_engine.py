@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from makemore_bp.distributed.shares import share
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.batchnorm_distributed import COMPLETE
 from makemore_bp.network.parameters import NAMES
 from makemore_bp.network.ranks import Ranks
+from makemore_bp.ranks.shares import share
 
 SHARED = tuple("d" + name for name in NAMES if name not in COMPLETE)
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from makemore_bp.config import Config
-from makemore_bp.distributed.shares import share
 from makemore_bp.engines.distributed_engine import whole
 from makemore_bp.gradcheck.check import Check, check
 from makemore_bp.gradcheck.judge import TensorReport
 from makemore_bp.gradcheck.setting import Setting
 from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.ranks import Ranks
+from makemore_bp.ranks.shares import share
 
 # What is worst comes last; a rank's report of a tensor is as bad as its status.
 _BADNESS = ("exact", "close", "inherits", "missing", "shape", "wrong")

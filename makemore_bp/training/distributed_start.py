@@ -17,11 +17,11 @@ from makemore_bp import config as configs
 from makemore_bp import yaml_reading
 from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset, mapped
-from makemore_bp.distributed.launch import launch_id
-from makemore_bp.distributed.process_group import ProcessGroup
 from makemore_bp.engines.choice import Choice, choose_distributed
 from makemore_bp.errors import RequestError
 from makemore_bp.files import write_whole
+from makemore_bp.ranks.launch import launch_id
+from makemore_bp.ranks.process_group import ProcessGroup
 from makemore_bp.text import visible
 from makemore_bp.training import checkpoint as checkpoints
 from makemore_bp.training import run_folder, signals

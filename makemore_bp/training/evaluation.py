@@ -19,9 +19,9 @@ from torch import Tensor
 
 from makemore_bp.dataset import Examples
 from makemore_bp.dataset.counting import Numbers, counted, numbered
-from makemore_bp.distributed.shares import share
 from makemore_bp.network import inference
 from makemore_bp.network.ranks import ALONE, Ranks
+from makemore_bp.ranks.shares import share
 
 # The most numbers in one layer's output while evaluating: 2 MiB in float32, which stay in a cache,
 # and are given the same memory again and not fresh pages.

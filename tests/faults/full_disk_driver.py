@@ -19,7 +19,7 @@ import torch
 from makemore_bp import config
 from makemore_bp.dataset import fetching
 from makemore_bp.errors import RequestError
-from makemore_bp.exercises.writing import write_exercises
+from makemore_bp.learning.exercises.writing import write_exercises
 from makemore_bp.training import checkpoint, run_folder, start
 
 DISK = ctypes.CDLL(None)

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from makemore_bp import config
-from makemore_bp.exercises.templates import FILES
+from makemore_bp.learning.exercises.templates import FILES
 from makemore_bp.training.checkpoint_header import BLANK, KEY
 
 # What terminals, parsers and file formats stumble over.

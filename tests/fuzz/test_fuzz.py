@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from makemore_bp import config, yaml_reading
 from makemore_bp.dataset import Vocabulary, statistics, words
 from makemore_bp.errors import RequestError
-from makemore_bp.gradcheck import learner, learner_source, scope
+from makemore_bp.learning import scope, script
+from makemore_bp.learning import source as sources
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import LECTURE_ORDER
 from makemore_bp.text import is_hidden
@@ -202,18 +203,18 @@ def test_forged_checkpoints(
 def test_learner_files_before_they_are_run(raw: bytes, meter: Meter, place: Path) -> None:
     place.write_bytes(raw)
     with meter(raw):
-        source = learner.read_script(place)
+        source = script.read_script(place)
         scope.scope_of((), source)
         # The script's process reports these as the learner's own mistakes.
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             tree = ast.parse(source)
             compile(source, "file", "exec", dont_inherit=True)
-            learner_source.read_only(tree, GRADIENTS)
-            learner_source.hidden_in_functions(tree, GRADIENTS)
+            sources.read_only(tree, GRADIENTS)
+            sources.hidden_in_functions(tree, GRADIENTS)
             for statement in tree.body:
-                learner_source.changed_by_name(statement)
-                learner_source.may_change_anything(statement)
-                learner_source.names_at(tree, statement.lineno)
+                sources.changed_by_name(statement)
+                sources.may_change_anything(statement)
+                sources.names_at(tree, statement.lineno)
 
 
 @fuzz(0.04)
