@@ -21,7 +21,7 @@ from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
 
 STEPS, LR = 1000, 0.1
-HEART = Network.of("fused", "fused")
+HEART = Network.of(cross_entropy="fused", batchnorm="fused")
 
 
 def losses_of_the_heart(case: Any, indices: Tensor, lr: float, dtype: torch.dtype) -> Tensor:
