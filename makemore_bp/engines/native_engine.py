@@ -32,6 +32,8 @@ class NativeEngine(Engine):
                     f"the native engine runs the fused backward passes, and backward.{name} is "
                     f"{kind}"
                 )
+        if (kind := work.network.kind("activation")) != "tanh":
+            return f"the native engine knows tanh alone, and model.activation is {kind}"
         return native.why_not()
 
     @classmethod
