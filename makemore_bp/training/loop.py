@@ -31,12 +31,12 @@ from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.group import ALONE, Group
+from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
 from makemore_bp.training.metrics import Metrics, Unwritten
 from makemore_bp.training.parameter_statistics import parameter_statistics
-from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
