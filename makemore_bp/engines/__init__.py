@@ -5,6 +5,8 @@
     cuda_graphs.py          how work on a GPU is captured and replayed
     distributed_engine.py   the same on one of several processes, each with its rows of a minibatch
     native_engine.py        the same step as one C kernel: float32 on the CPU, several times faster
+    native/                 that kernel, and its binding
+    fixed_order.py          one order for every sum that PyTorch takes
     masks.py                dropout's masks, the same for all
     choice.py               which of them runs, and why
 

@@ -9,6 +9,7 @@ Read it in this order; each file is one stage, its forward function above its ba
     dropout.py               h * mask, where it is asked for
     cross_entropy.py         one operation a line      cross_entropy_fused.py   in one line
     passes.py                all of them in a row
+    inference.py             the network as it is used after training
     parameters.py            what is learned, and where it starts
     stage.py                 how a rule finds what it reads
 
