@@ -7,6 +7,7 @@ interpreters.
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import runpy
@@ -17,6 +18,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import reduction
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,27 @@ FORKS.set_forkserver_preload(
 )
 
 
+class _Descriptor:
+    """A file descriptor that travels to a process."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        return _arrived, (reduction.DupFd(self.number),)
+
+
+def _arrived(sent: Any) -> _Descriptor:
+    return _Descriptor(sent.detach())
+
+
 class Command:
     """``python -m MODULE ARGUMENTS`` as a process, with what ``subprocess.Popen`` can do with one.
 
     ``env`` is added to the environment of the test; None takes a variable away. ``terminal`` is the
-    name of one that becomes the process's own, with all three streams. Without it standard input
-    is empty, and what is written is kept.
+    descriptor of one that becomes the process's own, with all three streams. Without it standard
+    input is empty, and what is written is kept. Signals are answered as by a new process, whatever
+    the test runner ignores; those in ``ignored`` are not answered.
     """
 
     def __init__(
@@ -42,14 +59,16 @@ class Command:
         module: str = "makemore_bp",
         cwd: Path | None = None,
         env: Mapping[str, str | None] | None = None,
-        terminal: str | None = None,
+        terminal: int | None = None,
+        ignored: Sequence[int] = (),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         line = [module, *map(str, arguments)]
         environment = {**os.environ, **(env or {})}
         known = {name: value for name, value in environment.items() if value is not None}
-        streams = terminal or Path(self._folder.name)
-        self._process = FORKS.Process(target=_run, args=(line, cwd or Path.cwd(), known, streams))
+        streams = Path(self._folder.name) if terminal is None else _Descriptor(terminal)
+        arguments = (line, cwd or Path.cwd(), known, streams, ignored)
+        self._process = FORKS.Process(target=_run, args=arguments)
         self._process.start()
 
     @property
@@ -107,21 +126,36 @@ def finished(*arguments: object, **options: Any) -> subprocess.CompletedProcess[
     """A command that has come to its end."""
     with started(*arguments, **options) as process:
         out, err = process.communicate()
-        return subprocess.CompletedProcess(arguments, process.wait(), out, err)
+        return subprocess.CompletedProcess((), process.wait(), out, err)
 
 
-def _run(line: list[str], cwd: Path, environment: Mapping[str, str], streams: str | Path) -> None:
+def _run(
+    line: list[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    streams: Path | _Descriptor,
+    ignored: Sequence[int],
+) -> None:
     assert "torch" in sys.modules, "the process that is forked has not loaded PyTorch"
     os.chdir(cwd)
-    if isinstance(streams, str):
-        os.login_tty(os.open(streams, os.O_RDWR))
+    if isinstance(streams, _Descriptor):
+        os.login_tty(streams.number)
     else:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(streams / name, os.O_WRONLY | os.O_CREAT), number)
     for module in ("subprocess", AGENT):
         sys.modules[module].Popen = Forked  # type: ignore[attr-defined]
+    _answer_signals(ignored)
     _become(line, environment)
+
+
+def _answer_signals(ignored: Sequence[int] = ()) -> None:
+    """The dispositions that a new interpreter has."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _become(line: list[str], environment: Mapping[str, str]) -> None:
@@ -129,7 +163,11 @@ def _become(line: list[str], environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.stdin = os.fdopen(0, closefd=False)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    buffer = 0 if environment.get("PYTHONUNBUFFERED") else -1
+    words = os.fdopen(1, "wb", buffer, closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        words, "utf-8", line_buffering=os.isatty(1), write_through=not buffer
+    )
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.argv = list(line)
     runpy.run_module(line[0], run_name="__main__", alter_sys=True)
@@ -151,10 +189,7 @@ class Forked(subprocess.Popen[Any]):
 
 def _instead_of_exec(line: list[str], environment: Mapping[str, str]) -> None:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the last of them tells the parent to go on
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    _answer_signals()
     code: object = 0
     try:
         _become(line, environment)

@@ -11,7 +11,7 @@ from torch.utils import deterministic
 
 _switches = threading.Lock()
 _inside = 0
-_before: tuple[bool, bool, bool] = (False, False, True)
+_before: tuple[int | str, bool] = ("default", True)
 
 
 @contextmanager
@@ -40,12 +40,11 @@ def _enter() -> None:
     with _switches:
         if _inside == 0:
             _before = (
-                torch.are_deterministic_algorithms_enabled(),
-                torch.is_deterministic_algorithms_warn_only_enabled(),
+                torch.get_deterministic_debug_mode(),
                 deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
             )
             # The switch would also fill fresh memory with NaN; nothing here reads such memory.
-            _turn(True, False, False)
+            _turn("error", False)
         _inside += 1
 
 
@@ -57,6 +56,7 @@ def _leave() -> None:
             _turn(*_before)
 
 
-def _turn(enabled: bool, warns_only: bool, fills: bool) -> None:
-    torch.use_deterministic_algorithms(enabled, warn_only=warns_only)
+def _turn(mode: int | str, fills: bool) -> None:
+    # use_deterministic_algorithms does the same, but first imports PyTorch's compiler for a second.
+    torch.set_deterministic_debug_mode(mode)
     deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
