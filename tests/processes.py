@@ -162,13 +162,13 @@ def _become(line: list[str], environment: Mapping[str, str]) -> None:
     """Runs a module as the program that this process is."""
     os.environ.clear()
     os.environ.update(environment)
+    unbuffered = bool(environment.get("PYTHONUNBUFFERED"))
+    out = os.fdopen(1, "wb", 0 if unbuffered else -1, closefd=False)
+    lines = os.isatty(1)
     sys.stdin = os.fdopen(0, closefd=False)
-    buffer = 0 if environment.get("PYTHONUNBUFFERED") else -1
-    words = os.fdopen(1, "wb", buffer, closefd=False)
-    sys.stdout = io.TextIOWrapper(
-        words, "utf-8", line_buffering=os.isatty(1), write_through=not buffer
-    )
+    sys.stdout = io.TextIOWrapper(out, "utf-8", line_buffering=lines, write_through=unbuffered)
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     sys.argv = list(line)
     runpy.run_module(line[0], run_name="__main__", alter_sys=True)
 
