@@ -4,7 +4,7 @@
     kernel.h        what they work on
     kernel_avx2.c, kernel_avx512.c      the same stages compiled for wider vectors
     network.c       where everything lies in memory, and which version of the kernel runs
-    team.c          threads that share the work
+    team.c, team.h  threads that share the work
     binding.c       the class Kernel: checks what is handed in
     this file       the same for tensors
 
