@@ -61,6 +61,8 @@ class NativeKernel:
     threads         how many threads share the work of a step, 1 to 1,024. Each has hidden units of
                     its own, 16 at a time, and every sum is one thread's: their number changes no
                     bit. They live as long as a call of ``advance`` or ``gradients``
+    activation      of the hidden layer: ``tanh``, or ``relu`` (h = max(hpreact, 0), and
+                    dhpreact = dh where h > 0, else 0)
 
     Raises TypeError, ValueError or OverflowError for tensors and numbers of another type, shape or
     range than these, MemoryError where the network does not fit, RequestError for an instruction
@@ -78,6 +80,7 @@ class NativeKernel:
         seed: int = 0,
         step: int = 0,
         threads: int = 1,
+        activation: str = "tanh",
     ) -> None:
         if not available():
             raise RuntimeError(why_not())
@@ -85,9 +88,16 @@ class NativeKernel:
         self._sizes = checks.sizes_of(parameters)
         self._batch_size, self._threads = batch_size, threads
         self._examples, self._kept = checks.examples(self._sizes, stream, positions)
+        self._count = len(positions)
         self.instruction_set, self._number = instruction_set()
         self._door = _Door()
-        options = {"dropout": dropout, "weight_decay": weight_decay, "seed": seed, "eps": EPS}
+        options = {
+            "activation": checks.activation(activation),
+            "dropout": dropout,
+            "weight_decay": weight_decay,
+            "seed": seed,
+            "eps": EPS,
+        }
         self._network = self._create(options, step)
         self.load(parameters)
 
@@ -100,11 +110,13 @@ class NativeKernel:
 
         Raises ValueError, before the first step, for an index that is not an example's.
         """
-        if lrs.dim() != 1 or not len(lrs):
+        if lrs.dim() != 1 or not lrs.numel():
             raise ValueError("lrs must have one dimension, and at least one step")
-        rates = checks.pointer("lrs", lrs, (len(lrs),))
+        steps = lrs.numel()
+        rates = checks.pointer("lrs", lrs, (steps,))
+        taken = checks.pointer("indices", indices, (steps, self._batch_size), torch.int64)
         with self._door:
-            return self._run(indices, (len(lrs), self._batch_size), rates)
+            return self._run(taken, rates, steps)
 
     def parameters(self) -> dict[str, Tensor]:
         """A copy of the parameters as they are now, by name."""
@@ -132,10 +144,11 @@ class NativeKernel:
         shapes["dlogits"] = (self._batch_size, self._sizes.vocabulary)
         shapes |= dict.fromkeys(("dh", "dhpreact", "dhprebn"), hidden)
         gradients = _empty(shapes)
+        taken = checks.pointer("indices", indices, (self._batch_size,), torch.int64)
         with self._door:
-            losses = self._run(indices, (self._batch_size,), ffi.NULL)
+            loss = self._run(taken, ffi.NULL, 1)[0]
             lib.network_store_gradients(self._network, checks.pointers(gradients, shapes))
-        return gradients | {"loss": losses[0]}
+        return gradients | {"loss": loss}
 
     def _create(self, options: Mapping[str, float], step: int) -> Any:
         sizes = vars(self._sizes) | {"batch": self._batch_size}
@@ -146,30 +159,25 @@ class NativeKernel:
             raise MemoryError("the network does not fit into memory")
         return ffi.gc(network, lib.network_destroy)
 
-    def _run(self, indices: Tensor, shape: tuple[int, ...], rates: Any) -> Tensor:
-        """The losses of ``shape[0]`` steps, or, without rates, of one that only leaves gradients."""
-        taken = checks.pointer("indices", indices, shape, torch.int64)
-        self._refuse_bad(indices, taken)
-        losses = torch.empty(shape[:-1] or 1, dtype=torch.float32)
+    def _run(self, indices: Any, rates: Any, steps: int) -> Tensor:
+        """The losses (steps) of these steps; without rates they only leave gradients behind."""
+        bad = lib.first_bad_index(indices, steps * self._batch_size, self._count)
+        if bad >= 0:
+            raise ValueError(f"index {indices[bad]} is not an example: there are {self._count}")
+        losses = torch.empty(steps, dtype=torch.float32)
         done = lib.network_advance(
             self._network,
             self._examples,
             self._number,
             self._threads,
-            taken,
+            indices,
             rates,
-            len(losses),
-            checks.pointer("losses", losses, losses.shape),
+            steps,
+            ffi.cast("float *", losses.data_ptr()),
         )
-        if done < len(losses):
+        if done < steps:
             raise RuntimeError("the examples were changed while the kernel used them")
         return losses
-
-    def _refuse_bad(self, indices: Tensor, taken: Any) -> None:
-        count = self._examples.examples
-        bad = lib.first_bad_index(taken, indices.numel(), count)
-        if bad >= 0:
-            raise ValueError(f"index {int(indices.view(-1)[bad])} is not one of the {count:,} examples")
 
 
 class _Door:

@@ -1,36 +1,35 @@
 """What the kernel refuses before it reads: tensors of another type, layout, shape or range.
 
-Nothing is converted. What comes out are pointers and structures for ``library.lib``.
+Nothing is converted. What comes out is what C takes: pointers, numbers and structures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from makemore_bp.engines.native.library import ffi
+from makemore_bp.engines.native.library import ffi, lib
 from makemore_bp.network.parameters import Sizes
 
 MOST_THREADS = 1024
 
-# Of tensors whose type is given, as C has it.
-_NUMBERS = {torch.float32: "float[]", torch.int64: "int64_t[]"}
+_POINTERS = {torch.float32: "float *", torch.int64: "int64_t *"}
 
 
 def pointer(
     name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype = torch.float32
 ) -> Any:
-    """Where the numbers of ``tensor`` lie; they stay there as long as what is returned.
+    """Where the numbers of ``tensor`` lie, as long as the tensor lives.
 
-    Raises TypeError or ValueError, with ``name`` in the message, if the tensor is another one.
+    Raises TypeError or ValueError, with ``name`` in the message, if it is not what is asked for.
     """
-    _require(name, tensor, str(dtype).removeprefix("torch."), dtype)
+    _require(name, tensor, dtype)
     if tensor.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}")
-    return ffi.from_buffer(_NUMBERS[dtype], tensor.detach().numpy())
+    return ffi.cast(_POINTERS[dtype], tensor.data_ptr())
 
 
 def pointers(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> list[Any]:
@@ -54,13 +53,16 @@ def sizes_of(parameters: Mapping[str, Tensor]) -> Sizes:
 
 
 def examples(sizes: Sizes, stream: Tensor, positions: Tensor) -> tuple[Any, Any]:
-    """The structure ``Examples``, and what keeps its memory alive."""
-    kept = (
-        _row("stream", stream, "uint8, int16 or int32", torch.uint8, torch.int16, torch.int32),
-        _row("positions", positions, "int32 or int64", torch.int32, torch.int64),
-    )
+    """The structure ``Examples``, and what keeps its memory alive and in its place."""
+    _require("stream", stream, torch.uint8, torch.int16, torch.int32)
+    _require("positions", positions, torch.int32, torch.int64)
+    for name, tensor in (("stream", stream), ("positions", positions)):
+        if tensor.dim() != 1:
+            raise ValueError(f"{name} must have one dimension")
     _refuse_ids(stream, sizes.vocabulary)
     _refuse_positions(positions, len(stream), sizes.block_size)
+    # A tensor that is an array as well cannot be resized.
+    kept = [ffi.from_buffer(tensor.detach().numpy()) for tensor in (stream, positions)]
     fields = {
         "stream": kept[0],
         "stream_width": stream.itemsize,
@@ -84,20 +86,29 @@ def refuse_options(batch_size: int, dropout: float, weight_decay: float, threads
         raise ValueError(f"threads must be between 1 and {MOST_THREADS}")
 
 
-def _require(name: str, tensor: Tensor, words: str, *dtypes: torch.dtype) -> None:
+def activation(name: str) -> int:
+    """Its number in kernel.h."""
+    numbers = {"tanh": lib.TANH, "relu": lib.RELU}
+    if name not in numbers:
+        raise ValueError(f"activation must be {_either(numbers)}, not {name!r}")
+    return int(numbers[name])
+
+
+def _require(name: str, tensor: Tensor, *dtypes: torch.dtype) -> None:
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name} must be a tensor")
+        raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
     if tensor.dtype not in dtypes:
-        raise TypeError(f"{name} must be {words}")
-    if not tensor.is_contiguous():
+        words = _either(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        raise TypeError(f"{name} must be {words}, not {str(tensor.dtype).removeprefix('torch.')}")
+    if not tensor.is_cpu:
+        raise TypeError(f"{name} must be on the CPU, not on {tensor.device}")
+    if not tensor.is_contiguous() or tensor.is_neg():
         raise ValueError(f"{name} must be C-contiguous")
 
 
-def _row(name: str, tensor: Tensor, words: str, *dtypes: torch.dtype) -> Any:
-    _require(name, tensor, f"{words}, of one dimension", *dtypes)
-    if tensor.dim() != 1:
-        raise TypeError(f"{name} must be {words}, of one dimension")
-    return ffi.from_buffer(tensor.detach().numpy())
+def _either(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _refuse_ids(stream: Tensor, vocabulary: int) -> None:
@@ -117,7 +128,7 @@ def _refuse_positions(positions: Tensor, length: int, block_size: int) -> None:
 
 def _first_outside(numbers: Tensor, end: int) -> int | None:
     """Where the first number stands that is not from 0 to below ``end``."""
-    if not len(numbers) or (numbers.min() >= 0 and int(numbers.max()) < end):
+    if not len(numbers) or (int(numbers.min()) >= 0 and int(numbers.max()) < end):
         return None
     wide = numbers.long()
     return int(((wide < 0) | (wide >= end)).nonzero()[0])

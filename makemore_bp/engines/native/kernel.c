@@ -53,8 +53,9 @@ static void work(void *context, const Member *me)
     if (me->number == 0) job->done = done;
 }
 
-int64_t network_advance(Network *network, const Examples *examples, int instruction_set, int threads,
-                        const int64_t *indices, const float *lrs, int64_t steps, float *losses)
+int64_t network_advance(Network *network, const Examples *examples, int instruction_set,
+                        int threads, const int64_t *indices, const float *lrs, int64_t steps,
+                        float *losses)
 {
     const Steps asked = {examples, indices, lrs, steps, losses};
     Job job = {version_for(instruction_set), network, &asked, 0};

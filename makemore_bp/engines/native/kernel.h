@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 enum { BASELINE, AVX2, AVX512, INSTRUCTION_SETS };
+enum { TANH, RELU };
 
 typedef struct {
     ptrdiff_t vocabulary; /* V */
@@ -20,6 +21,7 @@ typedef struct {
     float weight_decay; /* W1 and W2 lose lr * weight_decay of themselves in every step */
     double dropout;     /* probability that a hidden output is switched off, 0 to below 1 */
     uint64_t seed;      /* of dropout's masks */
+    int activation;     /* TANH or RELU */
 } Options;
 
 /* Example e is stream[positions[e]] ... stream[positions[e] + B - 1], and its target is
@@ -60,7 +62,8 @@ int64_t first_bad_index(const int64_t *indices, int64_t length, int64_t examples
  *
  * Returns the number of steps done. That is `steps`, unless an index, a position or an id is out of
  * range: then it stops before that step and touches nothing outside. */
-int64_t network_advance(Network *network, const Examples *examples, int instruction_set, int threads,
-                        const int64_t *indices, const float *lrs, int64_t steps, float *losses);
+int64_t network_advance(Network *network, const Examples *examples, int instruction_set,
+                        int threads, const int64_t *indices, const float *lrs, int64_t steps,
+                        float *losses);
 
 #endif

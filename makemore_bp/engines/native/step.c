@@ -227,15 +227,29 @@ static void linear_hidden_backward_weight(Network *net, Range units)
     }
 }
 
-/* =================================================================== batchnorm_fused.py, tanh.py
- * In one pass over the rows: a number goes from one stage to the other in its register. */
+/* ========================================================= batchnorm_fused.py, tanh.py or ReLU
+ * In one pass over the rows: a number goes from one stage to the other in its register. Which
+ * activation it is, is asked once for a strip, and a constant in the loops. */
+
+INLINE vector activation_forward(const int activation, vector hpreact)
+{
+    return activation == RELU ? larger(zero(), hpreact) : tanh_of(hpreact);
+}
+
+/* dhpreact. h tells enough of hpreact: it is positive where hpreact is. */
+INLINE vector activation_backward(const int activation, vector h, vector dh)
+{
+    if (activation == RELU) return blend(ALL_BITS_IF(h > zero()), dh, zero());
+    return (1.0f - h * h) * dh;
+}
 
 /* bndiff = hprebn - bnmeani    bnraw = bndiff * bnvar_inv
- * hpreact = bngain * bnraw + bnbias    h = tanh(hpreact)
+ * hpreact = bngain * bnraw + bnbias    h = tanh(hpreact) or max(hpreact, 0)
  *
  * bndiff costs one subtraction wherever it is needed, less than to write it and read it again. So
  * bnraw is never made: what bndiff is multiplied with has bnvar_inv in it already. */
-INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent column)
+INLINE void batchnorm_and_activation_forward(const int activation, const int width, Network *net,
+                                             extent column)
 {
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *hprebn = net->hprebn + column;
@@ -271,17 +285,18 @@ INLINE void batchnorm_and_tanh_forward(const int width, Network *net, extent col
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + v * LANES;
             const vector bndiff = load(hprebn + at) - bnmeani[v];
-            store(h + at, tanh_of(scale[v] * bndiff + bnbias[v]));
+            store(h + at, activation_forward(activation, scale[v] * bndiff + bnbias[v]));
         }
 }
 
-/* dhpreact = (1 - h**2) * dh
+/* dhpreact = (1 - h**2) * dh, or dh where h > 0
  * dbngain = (bnraw * dhpreact).sum(0)    dbnbias = dhpreact.sum(0)
  * dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1))
  *
  * With bndiff: dbngain = bnvar_inv * (bndiff * dhpreact).sum(0), and the last term is bndiff * slope
  * with slope = bnvar_inv * dbngain / (n - 1). */
-INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent column)
+INLINE void batchnorm_and_activation_backward(const int activation, const int width, Network *net,
+                                              extent column)
 {
     const extent n = net->sizes.batch, stride = net->hidden_stride;
     const float *h = net->h + column, *hprebn = net->hprebn + column, *dh = net->d.h + column;
@@ -296,7 +311,7 @@ INLINE void batchnorm_and_tanh_backward(const int width, Network *net, extent co
         UNROLL for (int v = 0; v < width; v++) {
             const extent at = i * stride + v * LANES;
             const vector bndiff = load(hprebn + at) - bnmeani[v];
-            const vector d = (1.0f - load(h + at) * load(h + at)) * load(dh + at);
+            const vector d = activation_backward(activation, load(h + at), load(dh + at));
             dbngain[v] = multiply_add(bndiff, d, dbngain[v]);
             dbnbias[v] += d;
             store(dhpreact + at, d);
@@ -512,7 +527,10 @@ static float loss_of_batch(const Network *net)
 INLINE void hidden_forward(const int width, Network *net, extent column)
 {
     linear_hidden_forward(width, net, column);
-    batchnorm_and_tanh_forward(width, net, column);
+    if (net->options.activation == RELU)
+        batchnorm_and_activation_forward(RELU, width, net, column);
+    else
+        batchnorm_and_activation_forward(TANH, width, net, column);
     if (net->options.dropout > 0) dropout_forward(width, net, column);
     turn_over(width, net, column);
 }
@@ -521,7 +539,10 @@ INLINE void hidden_forward(const int width, Network *net, extent column)
 INLINE void hidden_backward(const int width, Network *net, extent column)
 {
     if (net->options.dropout > 0) dropout_backward(width, net, column);
-    batchnorm_and_tanh_backward(width, net, column);
+    if (net->options.activation == RELU)
+        batchnorm_and_activation_backward(RELU, width, net, column);
+    else
+        batchnorm_and_activation_backward(TANH, width, net, column);
     linear_hidden_backward_to_pairs(width, net, column);
 }
 
