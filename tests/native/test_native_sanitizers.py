@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "makemore_bp" / "engines" / "native"
-KERNEL = ("network.c", "team.c", "kernel.c", "kernel_avx2.c", "kernel_avx512.c")
+KERNEL = ("kernel.c", "memory.c", "team.c", "step.c", "step_avx2.c", "step_avx512.c")
 FLAGS = (
     "-pthread",
     "-std=c11",
@@ -99,10 +99,10 @@ def test_a_missing_meeting_is_noticed(tmp_path: Path, meeting: int) -> None:
     """The sanitizer sees it if the threads do not wait for each other, wherever they should."""
     skip_unless_it_works(tmp_path, THREADS)
     sources = Path(shutil.copytree(SOURCES, tmp_path / "sources"))
-    parts = (sources / "kernel.c").read_text().split("meet(me);")
+    parts = (sources / "step.c").read_text().split("meet(me);")
     assert len(parts) == 7
     parts[meeting] += parts.pop(meeting + 1)
-    (sources / "kernel.c").write_text("meet(me);".join(parts))
+    (sources / "step.c").write_text("meet(me);".join(parts))
     program = tmp_path / "driver"
     build(program, (*THREADS, *PLAIN_C), sources)
     assert "data race" in run(program).stderr

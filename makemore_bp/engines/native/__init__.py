@@ -87,8 +87,6 @@ class NativeKernel:
         checks.refuse_options(batch_size, dropout, weight_decay, threads)
         self._sizes = checks.sizes_of(parameters)
         self._batch_size, self._threads = batch_size, threads
-        self._examples, self._kept = checks.examples(self._sizes, stream, positions)
-        self._count = len(positions)
         self.instruction_set, self._number = instruction_set()
         self._door = _Door()
         options = {
@@ -100,6 +98,8 @@ class NativeKernel:
         }
         self._network = self._create(options, step)
         self.load(parameters)
+        self._examples, self._kept = checks.examples(self._sizes, stream, positions)
+        self._count = len(positions)
 
     def advance(self, indices: Tensor, lrs: Tensor) -> Tensor:
         """Trains k steps: step s on the examples indices[s] (k, n) int64, at lrs[s] (k) float32.
@@ -110,9 +110,7 @@ class NativeKernel:
 
         Raises ValueError, before the first step, for an index that is not an example's.
         """
-        if lrs.dim() != 1 or not lrs.numel():
-            raise ValueError("lrs must have one dimension, and at least one step")
-        steps = lrs.numel()
+        steps = checks.steps_of(lrs)
         rates = checks.pointer("lrs", lrs, (steps,))
         taken = checks.pointer("indices", indices, (steps, self._batch_size), torch.int64)
         with self._door:
@@ -127,9 +125,9 @@ class NativeKernel:
 
     def load(self, parameters: Mapping[str, Tensor]) -> None:
         """Replaces the parameters by others of the same shapes."""
-        taken = checks.pointers(parameters, self._sizes.shapes)
+        held = {name: parameters[name] for name in self._sizes.shapes}
         with self._door:
-            lib.network_load(self._network, taken)
+            lib.network_load(self._network, checks.pointers(held, self._sizes.shapes))
 
     def gradients(self, indices: Tensor) -> dict[str, Tensor]:
         """Every gradient of the minibatch ``indices`` (n) int64, by name, with the mask of the next
@@ -156,7 +154,7 @@ class NativeKernel:
             ffi.new("Sizes *", sizes), ffi.new("Options *", options), step
         )
         if network == ffi.NULL:
-            raise MemoryError("the network does not fit into memory")
+            raise MemoryError("a network of these sizes does not fit into memory")
         return ffi.gc(network, lib.network_destroy)
 
     def _run(self, indices: Any, rates: Any, steps: int) -> Tensor:

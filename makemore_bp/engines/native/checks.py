@@ -40,6 +40,7 @@ def pointers(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]
 def sizes_of(parameters: Mapping[str, Tensor]) -> Sizes:
     """The network's sizes, from the shapes of C and W1; the rest is checked against them."""
     for name in ("C", "W1"):
+        _require(name, parameters[name], torch.float32)
         if parameters[name].dim() != 2 or not parameters[name].numel():
             raise ValueError(f"{name} must have two dimensions, neither of them 0")
     (vocabulary, n_embd), (fan_in, n_hidden) = parameters["C"].shape, parameters["W1"].shape
@@ -47,9 +48,15 @@ def sizes_of(parameters: Mapping[str, Tensor]) -> Sizes:
         raise ValueError(
             f"W1 has {fan_in} rows, which is not a multiple of the {n_embd} columns of C"
         )
-    if vocabulary >= 2**31:
-        raise ValueError("the vocabulary is too large for 32-bit ids")
     return Sizes(vocabulary, fan_in // n_embd, n_embd, n_hidden)
+
+
+def steps_of(lrs: Tensor) -> int:
+    """How many steps these learning rates are for."""
+    _require("lrs", lrs, torch.float32)
+    if lrs.dim() != 1 or not lrs.numel():
+        raise ValueError("lrs must have one dimension, and at least one step")
+    return lrs.numel()
 
 
 def examples(sizes: Sizes, stream: Tensor, positions: Tensor) -> tuple[Any, Any]:

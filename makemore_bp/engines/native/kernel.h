@@ -38,8 +38,8 @@ typedef struct {
 
 typedef struct Network Network;
 
-/* NULL when there is not enough memory, or n * B does not fit in 32 bits. The sizes are positive,
- * the batch at least 2. `step` is the number of the first step that will be run. */
+/* NULL when there is not enough memory, or V or n * B does not fit in 32 bits. The sizes are
+ * positive, the batch at least 2. `step` is the number of the first step that will be run. */
 Network *network_create(const Sizes *sizes, const Options *options, uint64_t step);
 void network_destroy(Network *network);
 

@@ -143,6 +143,7 @@ static void choose_layouts(Network *net)
 
 Network *network_create(const Sizes *sizes, const Options *options, uint64_t step)
 {
+    if (sizes->vocabulary > INT32_MAX) return NULL;
     if (sizes->batch > (INT32_MAX - 2 * PAD) / sizes->block_size) return NULL;
     Network *net = calloc(1, sizeof *net);
     if (net == NULL) return NULL;
