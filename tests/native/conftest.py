@@ -14,6 +14,9 @@ from torch import Tensor
 
 from makemore_bp.engines import native
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
+from makemore_bp.network.stage import Record, Stage
+from makemore_bp.network.tanh import tanh
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
@@ -87,3 +90,19 @@ def case() -> Callable[..., Case]:
     if not native.available():
         pytest.skip(str(native.why_not()))
     return make_case
+
+
+def forward_relu(hpreact: Tensor) -> Record:
+    return {"h": hpreact.clamp(min=0)}
+
+
+def dhpreact(hpreact: Tensor, dh: Tensor) -> Tensor:
+    return torch.where(hpreact > 0, dh, 0)
+
+
+@pytest.fixture(scope="session")
+def relu_heart() -> Network:
+    """The heart with ReLU in the place of tanh."""
+    relu = Stage(forward_relu, (dhpreact,))
+    stages = Network.of("fused", "fused").stages
+    return Network(tuple(relu if stage is tanh else stage for stage in stages))
