@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from measuring import Timing, by_turns, timed
 
 from makemore_bp import config, dataset
-from makemore_bp.engines import choice
-from makemore_bp.network import inference
+from makemore_bp.engines import choice, configured
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.sampling import Sampler, Settings
 from makemore_bp.training import run_folder
@@ -74,7 +73,7 @@ def _one_by_one(saved: Checkpoint, g: torch.Generator) -> list[int]:
     context, name = [0] * saved.config.model.block_size, []
     statistics = saved.statistics
     while True:
-        logits = inference.logits(
+        logits = configured.network(saved.config).logits(
             saved.parameters, statistics.bnmean, statistics.bnvar, torch.tensor([context])
         )
         drawn = int(torch.multinomial(F.softmax(logits, 1), 1, generator=g))
@@ -133,7 +132,8 @@ def _bare(steps: int) -> float:
     V = len(data.vocabulary)
     g, g_batchnorm = generators(resolved.train.seed)
     parameters = initialise(Sizes(V), g, g_batchnorm)
-    engine = choice.make(choice.choose(resolved, V), resolved, parameters, data.train)
+    work = configured.work(resolved, V, data.train)
+    engine = choice.choose(resolved, work).make(work, parameters)
     rates = [0.01] * 1000
     seconds = 0.0
     for _ in range(0, steps, 1000):

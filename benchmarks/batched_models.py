@@ -21,7 +21,8 @@ from torch import Tensor
 
 from makemore_bp import config
 from makemore_bp.dataset import Examples
-from makemore_bp.engines import choice
+from makemore_bp.engines import choice, configured
+from makemore_bp.engines.engine import Engine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 
 EXAMPLES, BATCH, V, B, D, H = 180_000, 32, 27, 3, 10, 200
@@ -78,6 +79,12 @@ class Batched:
         return loss
 
 
+def made(engine: str, parameters: dict[str, torch.Tensor], examples: Examples) -> Engine:
+    """An engine of that name with the fused passes."""
+    work = configured.work(config.load(), V, examples)
+    return choice.named(engine, work)(work, parameters)
+
+
 def main() -> None:
     """Prints the table."""
     torch.set_grad_enabled(False)
@@ -85,7 +92,7 @@ def main() -> None:
     stream = torch.randint(0, V, (EXAMPLES + B,), generator=g, dtype=torch.uint8)
     examples = Examples(stream, torch.arange(EXAMPLES, dtype=torch.int32), B)
     parameters = initialise(Sizes(V, B, D, H), *generators(0))
-    engine = choice.make(choice.Choice("native", ""), config.load(), parameters, examples)
+    engine = made("native", parameters, examples)
     check(examples)
 
     def alone(steps: int) -> None:
@@ -127,7 +134,7 @@ def check(examples: Examples) -> None:
         batched.step(Xb, Yb, torch.tensor(rates)[:, None, None])
     for model, rate in enumerate(rates):
         parameters = initialise(Sizes(V, B, D, H), *generators(model))
-        engine = choice.make(choice.Choice("torch", ""), config.load(), parameters, examples)
+        engine = made("torch", parameters, examples)
         engine.advance(indices[:, model], [rate] * len(indices))
         for name, right in engine.parameters().items():
             found = batched.p[name][model].view_as(right)

@@ -21,7 +21,9 @@ from torch import Tensor, nn
 
 from makemore_bp import config, dataset
 from makemore_bp.dataset import Examples
-from makemore_bp.engines import choice, native
+from makemore_bp.engines import native
+from makemore_bp.engines.engine import Work
+from makemore_bp.engines.native_engine import threads
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
@@ -68,6 +70,12 @@ class Task:
     def indices(self, g: torch.Generator, steps: int) -> Tensor:
         return torch.randint(0, len(bundled_names()), (steps, self.batch_size), generator=g)
 
+    def work(self, switch: str) -> Work:
+        """Our own steps, with this kind of both backward passes."""
+        network = Network.of(cross_entropy=switch, batchnorm=switch)
+        sizes = Sizes(27, n_hidden=self.n_hidden)
+        return Work(network, sizes, bundled_names(), self.batch_size, device=self.device)
+
     def minibatches(self, g: torch.Generator, steps: int) -> Iterator[Tensor]:
         """The indices step by step; a device gets them all at once, so as to wait for none."""
         if self.device == "cpu":
@@ -76,7 +84,7 @@ class Task:
 
 
 def ours_native(task: Task) -> Train:
-    return kernel_on(choice.threads(task.operations // 2), task)
+    return kernel_on(threads(task.work("fused")), task)
 
 
 def kernel_on(threads: int, task: Task) -> Train:
@@ -94,8 +102,7 @@ def kernel_on(threads: int, task: Task) -> Train:
 def ours_torch(switch: str) -> Callable[[Task], Train]:
     def make(task: Task) -> Train:
         parameters, g = task.start()
-        network = Network.of(switch, switch)
-        engine = TorchEngine(network, parameters, task.data(), task.device)
+        engine = TorchEngine(task.work(switch), parameters)
 
         def train(steps: int) -> float:
             return float(engine.advance(task.indices(g, steps), [LR] * steps)[-1])

@@ -30,17 +30,17 @@ from measuring import Timing, by_turns, machine, timed
 from writing import save
 
 from makemore_bp import config, dataset
-from makemore_bp.engines import Engine
-from makemore_bp.engines.distributed_engine import DistributedEngine
+from makemore_bp.engines.engine import Engine, Work
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
-from makemore_bp.network.ranks import ALONE
+from makemore_bp.ranks.engine import RanksEngine
+from makemore_bp.ranks.group import ALONE
 from makemore_bp.ranks.launch import place
 from makemore_bp.ranks.process_group import ProcessGroup, joined
 
 Row = dict[str, Any]
-FUSED = ("fused", "fused")
+FUSED = Network.of(cross_entropy="fused", batchnorm="fused")
 BYTES = 4  # of a number
 LENGTHS = tuple(4**k for k in range(4, 12))  # numbers of a message: 1 KiB to 16 MiB
 CLUSTERS = (2, 4, 8, 16, 32, 64)
@@ -92,10 +92,10 @@ class Bench:
         data = dataset.load(config.Data(), 3)
         sizes = Sizes(len(data.vocabulary), n_hidden=plan.n_hidden)
         parameters = initialise(sizes, *generators(1))
-        network = Network.distributed(*FUSED)
-        self.alone = TorchEngine(Network.of(*FUSED), parameters, data.train)
-        self.silent = DistributedEngine(ALONE, network, parameters, data.train)
-        self.together = DistributedEngine(group, network, parameters, data.train)
+        work = Work(FUSED, sizes, data.train, batch_size=2)  # each turn brings its own batches
+        self.alone = TorchEngine(work, parameters)
+        self.silent = RanksEngine(work, parameters, 0, ALONE)
+        self.together = RanksEngine(work, parameters, 0, group)
         self.examples = len(data.train)
         H = plan.n_hidden
         self.flat = sum(p.numel() for p in parameters.values()) - 2 * H + 1

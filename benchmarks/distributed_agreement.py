@@ -19,10 +19,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from makemore_bp import config, dataset
-from makemore_bp.engines.distributed_engine import DistributedEngine
+from makemore_bp.engines.engine import Work
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
+from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.launch import Place
 
 BATCH, N_HIDDEN, RATE = 33, 64, 0.1
@@ -64,15 +65,16 @@ def main() -> None:
             parameters = initialise(sizes, g, g_batchnorm, dtype)
             indices = torch.randint(0, len(data.train), (steps, BATCH), generator=g)
             rates = [RATE] * steps
+            network = Network.of(cross_entropy=switches[0], batchnorm=switches[1])
+            work = Work(network, sizes, data.train, BATCH, dtype=dtype)
             alone = torch.empty(0)
             if here.speaks:
-                engine = TorchEngine(Network.of(*switches), parameters, data.train)
+                engine = TorchEngine(work, parameters)
                 alone = engine.advance(indices, rates)
             for size, ranks in groups.items():
                 if here.rank >= size:
                     continue
-                network = Network.distributed(*switches)
-                shared = DistributedEngine(ranks, network, parameters, data.train)
+                shared = RanksEngine(work, parameters, 0, ranks)
                 losses = shared.advance(indices, rates)
                 if here.speaks:
                     apart = float((losses - alone).abs().max())

@@ -23,9 +23,7 @@ from candidates import LR, MODULE, Task, module, ours_torch  # noqa: E402
 from measuring import Train, machine, step_times  # noqa: E402
 from writing import save  # noqa: E402
 
-from makemore_bp.engines.cuda_graphs import CudaGraphs  # noqa: E402
 from makemore_bp.engines.graph_engine import GraphEngine  # noqa: E402
-from makemore_bp.network.passes import Network  # noqa: E402
 
 GRAPHS, PLAIN = "makemore-bp, CUDA graphs", "makemore-bp, plain calls"
 COMPILED = "nn.Module, torch.compile, reduce-overhead"
@@ -74,8 +72,7 @@ def measured(task: Task, rounds: int, seconds: float) -> list[dict[str, Any]]:
 def ours_graphs(task: Task) -> Train:
     """The fused passes in captured steps."""
     parameters, g = task.start()
-    rest = (Network.of("fused", "fused"), parameters, task.data(), task.device)
-    engine = GraphEngine(task.batch_size, CudaGraphs(task.device), *rest)
+    engine = GraphEngine(task.work("fused"), parameters)
 
     def train(steps: int) -> float:
         return float(engine.advance(task.indices(g, steps), [LR] * steps)[-1])

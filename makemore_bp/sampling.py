@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from makemore_bp.dataset import Vocabulary
+from makemore_bp.engines import configured
 from makemore_bp.engines.masks import lowbias32
 from makemore_bp.errors import RequestError
-from makemore_bp.network import inference
 from makemore_bp.text import visible
 from makemore_bp.training.checkpoint import Checkpoint
 
@@ -53,6 +53,7 @@ class Sampler:
         """Raises RequestError for a prefix with a character that the vocabulary does not hold."""
         self._checkpoint = checkpoint
         self._settings = settings
+        self._network = configured.network(checkpoint.config)
         self._block_size = checkpoint.config.model.block_size
         self._vocabulary = checkpoint.vocabulary
         self._prefix = _ids(self._vocabulary, settings.prefix)
@@ -93,7 +94,7 @@ class Sampler:
     def _cumulative(self, context: Tensor) -> Tensor:
         """Running sums of the next id's probabilities, (n, V), of contexts (n, block_size)."""
         if self._place is None:
-            return self._network(context)
+            return self._evaluated(context)
         if self._table is None:
             self._table = self._all_contexts()
         return self._table[context @ self._place]
@@ -102,13 +103,15 @@ class Sampler:
         V, B = len(self._vocabulary), self._block_size
         numbers = torch.arange(V**B)
         digits = numbers[:, None] // V ** torch.arange(B).flip(0) % V
-        rows = [self._network(part) for part in torch.split(digits, ROWS)]
+        rows = [self._evaluated(part) for part in torch.split(digits, ROWS)]
         return torch.cat(rows)
 
-    def _network(self, context: Tensor) -> Tensor:
+    def _evaluated(self, context: Tensor) -> Tensor:
         saved, settings = self._checkpoint, self._settings
         statistics = saved.statistics
-        logits = inference.logits(saved.parameters, statistics.bnmean, statistics.bnvar, context)
+        logits = self._network.logits(
+            saved.parameters, statistics.bnmean, statistics.bnvar, context
+        )
         logits = logits.double() / settings.temperature
         if settings.top_k is not None and settings.top_k < logits.shape[1]:
             least = logits.topk(settings.top_k, 1).values[:, -1:]

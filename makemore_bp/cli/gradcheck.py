@@ -15,7 +15,6 @@ from makemore_bp.ranks import launch
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
-    from makemore_bp.ranks.launch import Place
 
 # Without CONFIG the lecture's exercise is checked: 64 hidden units, one operation at a time.
 DEFAULT = "op-by-op"
@@ -107,24 +106,21 @@ def gradcheck(
         "dtype": dtype,
     }
     overrides = [f"{key}={value.value}" for key, value in chosen.items() if value is not None]
-    if engine is EngineName.native and config is None:
+    native = engine is EngineName.native
+    if native and config is None:
         overrides = ["backward.cross_entropy=fused", "backward.batchnorm=fused", *overrides]
     resolved = configs.load(config or DEFAULT, [*overrides, *(set_ or [])])
-    here = launch.place()
-    if here is not None:
-        alone = [case is not None, file is not None, engine is EngineName.native]
-        if any(alone):
-            raise RequestError(
-                "Under torchrun the pass over several ranks is checked: leave out --case, --file "
-                "and --engine native, or leave out torchrun."
-            )
-        passed = _over_ranks(resolved, here, as_json)
-    elif case is not None:
+    if launch.place() is not None and (case is not None or file is not None or native):
+        raise RequestError(
+            "Under torchrun the pass over several ranks is checked: leave out --case, --file "
+            "and --engine native, or leave out torchrun."
+        )
+    if case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
         passed = _learner(file, resolved, timeout, as_json)
     else:
-        passed = _own(resolved, engine.value, samples, as_json)
+        passed = _engine(resolved, engine.value, samples, as_json)
     if not passed:
         raise typer.Exit(1)
 
@@ -139,45 +135,35 @@ def _tell(explain: str | None, solution: str | None) -> None:
         print(derivations.solution(solution))
 
 
-def _own(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
+def _engine(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
+    """Checks the gradients that an engine computes: those of one process, or of all ranks."""
     from makemore_bp.cli.gradcheck_tables import show_check
-    from makemore_bp.gradcheck import check, setting
-    from makemore_bp.gradcheck.engine_gradients import native_gradients
+    from makemore_bp.gradcheck.batch import first_step
+    from makemore_bp.gradcheck.check import check, worst
     from makemore_bp.gradcheck.finite_differences import finite_differences
+    from makemore_bp.ranks import group
 
-    s = setting.of(resolved)
-    switches = (resolved.backward.cross_entropy, resolved.backward.batchnorm)
-    gradients = native_gradients(resolved, s) if engine == "native" else None
-    found = check.check(s.parameters, s.Xb, s.Yb, *switches, gradients, s.mask)
+    with group.here() as ranks:
+        first = first_step(resolved, ranks)
+        own = check(first.batch, first.gradients(engine, ranks))
+        found = worst(ranks.texts(json.dumps(own.as_json())))
+    if not launch.speaks():
+        return found.passed
     differences = []
-    if samples and engine == "torch":
-        differences = finite_differences(s.parameters, s.Xb, s.Yb, *switches, samples, s.mask)
+    if samples and engine == "torch" and ranks.size == 1:
+        differences = finite_differences(first.batch, samples)
     passed = found.passed and all(report.passed for report in differences)
     if as_json:
-        more = {"finite_differences": [report.as_json() for report in differences]}
+        more: dict[str, Any] = {"finite_differences": [one.as_json() for one in differences]}
+        more = {"ranks": ranks.size} if launch.place() is not None else more
         print(json.dumps({**found.as_json(), "passed": passed, **more}))
     else:
-        show_check(found, differences, _title(resolved, engine))
+        show_check(found, differences, _title(resolved, engine) + _of_ranks(ranks.size))
     return passed
 
 
-def _over_ranks(resolved: Config, here: Place, as_json: bool) -> bool:
-    from makemore_bp.cli.gradcheck_tables import show_check
-    from makemore_bp.engines.choice import choose_distributed
-    from makemore_bp.gradcheck import setting
-    from makemore_bp.gradcheck.distributed_check import check_ranks
-    from makemore_bp.ranks.process_group import joined
-
-    with joined(here) as group:
-        with group.together():
-            choose_distributed(resolved, here.local_rank, here.size)
-            s = setting.of(resolved)
-        found = check_ranks(s, resolved, group)
-    if here.speaks and as_json:
-        print(json.dumps({**found.as_json(), "ranks": here.size}))
-    elif here.speaks:
-        show_check(found, [], f"{_title(resolved, 'torch')}, {here.size} ranks, the worst of each")
-    return found.passed
+def _of_ranks(size: int) -> str:
+    return f", {size} ranks, the worst of each" if launch.place() is not None else ""
 
 
 def _title(resolved: Config, engine: str) -> str:
@@ -219,7 +205,7 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
 
 def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
-    from makemore_bp.gradcheck import setting
+    from makemore_bp.gradcheck.batch import first_step
     from makemore_bp.learning.check import check_learner
 
     if resolved.train.dropout:
@@ -227,8 +213,8 @@ def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> boo
             "--file checks the lecture's network, which has no dropout, and train.dropout is "
             f"{resolved.train.dropout:g}. Add --set train.dropout=0."
         )
-    s = setting.of(resolved)
-    found = check_learner(path, s.parameters, s.Xb, s.Yb, timeout)
+    batch = first_step(resolved).batch
+    found = check_learner(path, batch.parameters, batch.Xb, batch.Yb, timeout)
     if as_json:
         print(json.dumps(found.as_json()))
     else:

@@ -89,12 +89,12 @@ def sample(
 
 def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> None:
     from makemore_bp.ranks.process_group import joined
+    from makemore_bp.ranks.sampling import draw
     from makemore_bp.sampling import Sampler
-    from makemore_bp.sampling_over_ranks import draw
-    from makemore_bp.training import distributed_start, signals
+    from makemore_bp.training import signals, start
 
     with joined(here) as group:
-        checkpoint = distributed_start.saved_state(run, group)
+        checkpoint = start.saved_state(run, group)
         sampler = Sampler(checkpoint, settings)
 
         def use(words: Iterator[str]) -> None:

@@ -16,8 +16,7 @@ from makemore_bp.ranks import launch
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
-    from makemore_bp.ranks.launch import Place
-    from makemore_bp.training.loop import Reporter
+    pass
 
 FRESH_NAMES = 20
 
@@ -46,25 +45,23 @@ def train(
     """Train a network; without CONFIG the lecture's recipe on the bundled names."""
     from makemore_bp import config as configs
     from makemore_bp.cli.progress import ProgressReporter
-    from makemore_bp.training import run_folder, start
+    from makemore_bp.ranks import group
+    from makemore_bp.training import start
     from makemore_bp.training.signals import Interrupted
 
-    here = launch.place()
     quiet = quiet or not launch.speaks()
     if resume is not None:
         _refuse_with_resume(config, out, overwrite)
+    folder = resume or _folder(out, config)
     with ProgressReporter(quiet=quiet) as reporter:
         try:
-            if here is not None:
-                folder = _folder_for_ranks(out, resume)
-                summary = _on_ranks(here, config, set_ or [], folder, resume, overwrite, reporter)
-            elif resume is not None:
-                folder = resume
-                summary = start.resume(folder, set_ or [], reporter)
-            else:
-                resolved = configs.load(config, set_ or [])
-                folder = out or run_folder.free_name(Path(config or "lecture").stem)
-                summary = start.new(resolved, folder, reporter, overwrite)
+            with group.here() as ranks:
+                if resume is not None:
+                    summary = start.resume(folder, set_ or [], reporter, ranks)
+                else:
+                    summary = start.new(
+                        lambda: configs.load(config, set_ or []), folder, reporter, overwrite, ranks
+                    )
         except Interrupted as stopped:
             reporter.close()
             if not quiet:
@@ -79,35 +76,18 @@ def train(
         _show(folder, summary)
 
 
-def _folder_for_ranks(out: Path | None, resume: Path | None) -> Path:
-    folder = out or resume
-    if folder is None:
+def _folder(out: Path | None, config: str | None) -> Path:
+    """The folder of a new run."""
+    from makemore_bp.training import run_folder
+
+    if out is not None:
+        return out
+    if launch.place() is not None:
         raise RequestError(
             "Under torchrun name the run's folder by --out, so that ranks that are restarted find "
             "the run again."
         )
-    return folder
-
-
-def _on_ranks(
-    here: Place,
-    config: str | None,
-    overrides: list[str],
-    folder: Path,
-    resume: Path | None,
-    overwrite: bool,
-    reporter: Reporter,
-) -> dict[str, Any]:
-    from makemore_bp import config as configs
-    from makemore_bp.ranks.process_group import joined
-    from makemore_bp.training import distributed_start
-
-    with joined(here) as group:
-        if resume is not None:
-            return distributed_start.resume(folder, overrides, reporter, group)
-        return distributed_start.new(
-            lambda: configs.load(config, overrides), folder, reporter, group, overwrite
-        )
+    return run_folder.free_name(Path(config or "lecture").stem)
 
 
 def _refuse_with_resume(config: str | None, out: Path | None, overwrite: bool) -> None:

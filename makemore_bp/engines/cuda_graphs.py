@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import torch
 
-Work = Callable[[], None]
-Capture = Callable[[Work], Work]  # does the same work when called, and may run it before it returns
+Calls = Callable[[], None]
+# Gives what does the same work when called; it may run the work before it returns.
+Capture = Callable[[Calls], Calls]
 
 WARM_UPS = 3  # libraries set themselves up in the first runs, in ways that a capture forbids
 
@@ -31,7 +32,7 @@ class CudaGraphs:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
-    def __call__(self, work: Work) -> Work:
+    def __call__(self, work: Calls) -> Calls:
         """Runs ``work`` a few times, captures it, and returns what replays it.
 
         Raises RuntimeError, as PyTorch does, if it cannot be captured.
@@ -44,7 +45,7 @@ class CudaGraphs:
                 work()
         return graph.replay
 
-    def _warm_up(self, work: Work) -> None:
+    def _warm_up(self, work: Calls) -> None:
         here = torch.cuda.current_stream()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(here)

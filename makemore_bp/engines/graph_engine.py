@@ -14,14 +14,14 @@ all that depends on a GPU, so that everything else runs, and is tested, without 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from makemore_bp.engines.cuda_graphs import Capture, Work
+from makemore_bp.engines.cuda_graphs import Calls, Capture, CudaGraphs
+from makemore_bp.engines.engine import Work
 from makemore_bp.engines.torch_engine import TorchEngine
 
 STEPS = 64  # in the longest graph: what is left of a launch is a small part of a step's time
@@ -29,17 +29,31 @@ EXAMPLES = 2**20  # in one graph; so many make its steps so long that launching 
 
 
 class GraphEngine(TorchEngine):
-    """The torch engine in steps that can be captured.
+    """The torch engine in steps that can be captured."""
 
-    capture: makes work into what replays it; see ``CudaGraphs``. Where it raises RuntimeError, a
-    warning says why, and the same steps are called one by one.
-    """
+    @classmethod
+    def obstacle(cls, work: Work) -> str | None:
+        if torch.device(work.device).type != "cuda":
+            return f"CUDA graphs need a GPU, not {work.device}"
+        return None
 
-    def __init__(self, batch_size: int, capture: Capture, *rest: Any) -> None:
-        """``rest`` is what the torch engine takes."""
-        super().__init__(*rest)
-        self._capture = capture
-        self._replays: dict[int, Work] = {}  # by the number of steps
+    @classmethod
+    def remark(cls, work: Work) -> str:
+        return "its steps are replayed as CUDA graphs"
+
+    def __init__(
+        self,
+        work: Work,
+        parameters: Mapping[str, Tensor],
+        step: int = 0,
+        capture: Capture | None = None,
+    ) -> None:
+        """capture: makes steps into what replays them; see ``CudaGraphs``. Where it raises
+        RuntimeError, a warning says why, and the same steps are called one by one."""
+        super().__init__(work, parameters, step)
+        self._capture = capture or CudaGraphs(work.device)
+        self._replays: dict[int, Calls] = {}  # by the number of steps
+        batch_size = work.batch_size
         self._longest = longest(batch_size)
         device, dtype = self._parameters["C"].device, self._parameters["C"].dtype
         self._indices = torch.zeros(self._longest, batch_size, dtype=torch.int64, device=device)
@@ -79,14 +93,14 @@ class GraphEngine(TorchEngine):
         self._losses[:length].copy_(torch.stack(losses))
 
     def _static_step(self, Xb: Tensor, Yb: Tensor, s: int) -> Tensor:
-        mask = None if self._masks is None else self._masks.of(*self._keys[s])
-        loss, gradients = self._gradients(Xb, Yb, mask)
+        given = {} if self._masks is None else {"mask": self._masks.of(*self._keys[s])}
+        loss, gradients = self._subtracted(Xb, Yb, given)
         # p - rate * gradient with a single rounding, as adding with a Python number has it.
         rates = [self._rates[s]] * len(gradients)
         torch._foreach_addcmul_(self._updated, gradients, rates, value=-1)
         return loss
 
-    def _captured(self, work: Work) -> Work:
+    def _captured(self, work: Calls) -> Calls:
         """What replays ``work``, or ``work`` itself where it cannot be captured. The parameters
         stay as they are."""
         before = [p.clone() for p in self._updated]
@@ -126,7 +140,7 @@ def parts(steps: int, longest: int) -> Iterator[int]:
         steps -= part
 
 
-def _called(work: Work) -> Work:
+def _called(work: Calls) -> Calls:
     """Captures nothing."""
     return work
 

@@ -7,42 +7,70 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from makemore_bp.dataset import Examples
-from makemore_bp.engines.native import NativeKernel
+from makemore_bp.engines import native
+from makemore_bp.engines.engine import Engine, Work
+
+# The multiplications of a step for which the kernel takes one more thread. With fewer for each,
+# threads gain little (benchmarks/crossover.py) and lose much where something else takes a core.
+THREAD_WORTH = 20_000_000
 
 
-class NativeEngine:
+class NativeEngine(Engine):
     """Float32 on the CPU, with the fused backward passes; every size."""
 
     name = "native"
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        examples: Examples,
-        batch_size: int,
-        dropout: float = 0.0,
-        weight_decay: float = 0.0,
-        seed: int = 0,
-        step: int = 0,
-        threads: int = 1,
-    ) -> None:
-        self._kernel = NativeKernel(
+    @classmethod
+    def obstacle(cls, work: Work) -> str | None:
+        if work.device != "cpu":
+            return f"the native engine runs on the CPU, not on {work.device}"
+        if work.dtype != torch.float32:
+            return f"the native engine computes in float32, not in {str(work.dtype)[6:]}"
+        for name in ("cross_entropy", "batchnorm"):
+            if (kind := work.network.kind(name)) != "fused":
+                return (
+                    f"the native engine runs the fused backward passes, and backward.{name} is "
+                    f"{kind}"
+                )
+        return native.why_not()
+
+    @classmethod
+    def remark(cls, work: Work) -> str:
+        share = threads(work)
+        by = f", shared by {share:,} threads" if share > 1 else ""
+        millions = work.multiplications / 1e6
+        return f"the fastest for {millions:,.1f} million multiplications a step{by}"
+
+    def __init__(self, work: Work, parameters: Mapping[str, Tensor], step: int = 0) -> None:
+        self._kernel = native.NativeKernel(
             dict(parameters),
-            examples.stream,
-            examples.positions,
-            batch_size,
-            dropout,
-            weight_decay,
-            seed,
+            work.examples.stream,
+            work.examples.positions,
+            work.batch_size,
+            work.dropout,
+            work.weight_decay,
+            work.seed,
             step,
-            threads,
+            threads(work),
         )
 
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
         """See ``Engine.advance``."""
         return self._kernel.advance(indices, torch.tensor(rates, dtype=torch.float32))
 
+    def gradients(self, indices: Tensor) -> dict[str, Tensor]:
+        """See ``Engine.gradients``; those that the kernel ever has."""
+        return self._kernel.gradients(indices)
+
     def parameters(self) -> dict[str, Tensor]:
         """See ``Engine.parameters``."""
         return self._kernel.parameters()
+
+
+def threads(work: Work) -> int:
+    """How many threads the kernel takes for a step of some work.
+
+    At most as many as PyTorch, so that what holds PyTorch back (``OMP_NUM_THREADS``, a process
+    bound to some of the cores) holds both.
+    """
+    return max(1, min(torch.get_num_threads(), work.multiplications // THREAD_WORTH))

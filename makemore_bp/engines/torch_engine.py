@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from makemore_bp.dataset import Examples
+from makemore_bp.engines.engine import Engine, Work
 from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.engines.masks import Masks
 from makemore_bp.network.parameters import WEIGHTS
-from makemore_bp.network.passes import Network
 
 
-class TorchEngine:
-    """Runs on any device and in either precision, with any combination of backward passes.
-
-    masks: dropout's, for a network with that stage. step: the number of the first step to come.
-    """
+class TorchEngine(Engine):
+    """Runs every network on any device and in either precision."""
 
     name = "torch"
 
-    def __init__(
-        self,
-        network: Network,
-        parameters: Mapping[str, Tensor],
-        examples: Examples,
-        device: str = "cpu",
-        weight_decay: float = 0.0,
-        masks: Masks | None = None,
-        step: int = 0,
-    ) -> None:
-        self._network = network
-        self._parameters = {name: p.to(device, copy=True) for name, p in parameters.items()}
+    @classmethod
+    def obstacle(cls, work: Work) -> str | None:
+        return None
+
+    def __init__(self, work: Work, parameters: Mapping[str, Tensor], step: int = 0) -> None:
+        self._network = work.network
+        self._parameters = {name: p.to(work.device, copy=True) for name, p in parameters.items()}
         self._updated = list(self._parameters.values())
-        self._examples = examples.to(device)
-        self._device = device
-        self._weight_decay = weight_decay
-        self._masks = masks
+        self._examples = work.examples.to(work.device)
+        self._device = work.device
+        self._weight_decay = work.weight_decay
+        self._masks = masks(work)
         self._step_number = step
 
     @torch.inference_mode()
@@ -49,18 +41,33 @@ class TorchEngine:
             losses = [self._step(Xb, Yb, lr) for Xb, Yb, lr in zip(Xs, Ys, rates, strict=True)]
         return torch.stack(losses).cpu()
 
+    @torch.no_grad()
+    def gradients(self, indices: Tensor) -> dict[str, Tensor]:
+        """See ``Engine.gradients``; all of the network's."""
+        Xb, Yb = self._examples.batch(indices.to(self._device))
+        with fixed_order(self._device):
+            loss, gradients = self._passes(Xb, Yb, self._given())
+        return {**gradients, "loss": loss}
+
+    def parameters(self) -> dict[str, Tensor]:
+        """See ``Engine.parameters``. The tensors lie on the engine's device."""
+        return self._parameters
+
     def _step(self, Xb: Tensor, Yb: Tensor, lr: float) -> Tensor:
-        mask = None if self._masks is None else self._masks.at(self._step_number)
-        loss, gradients = self._gradients(Xb, Yb, mask)
+        loss, gradients = self._subtracted(Xb, Yb, self._given())
         torch._foreach_add_(self._updated, gradients, alpha=-lr)
         self._step_number += 1
         return loss
 
-    def _gradients(
-        self, Xb: Tensor, Yb: Tensor, mask: Tensor | None
+    def _given(self) -> dict[str, Any]:
+        """What the stages read besides parameters and batch: the mask of the next step."""
+        return {} if self._masks is None else {"mask": self._masks.at(self._step_number)}
+
+    def _subtracted(
+        self, Xb: Tensor, Yb: Tensor, given: Mapping[str, Any]
     ) -> tuple[Tensor, list[Tensor]]:
         """The minibatch's loss, and what is subtracted from each parameter at a rate of 1."""
-        loss, gradients = self._passes(Xb, Yb, mask)
+        loss, gradients = self._passes(Xb, Yb, given)
         if self._weight_decay:
             for name in WEIGHTS:
                 decay = self._weight_decay
@@ -70,12 +77,16 @@ class TorchEngine:
         return loss, [gradients["d" + name] for name in self._parameters]
 
     def _passes(
-        self, Xb: Tensor, Yb: Tensor, mask: Tensor | None
+        self, Xb: Tensor, Yb: Tensor, given: Mapping[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The minibatch's loss and its gradients by name."""
-        record = self._network.forward(self._parameters, Xb, Yb, mask)
+        record = self._network.forward(self._parameters, Xb, Yb, **given)
         return record["loss"], self._network.backward(record)
 
-    def parameters(self) -> dict[str, Tensor]:
-        """See ``Engine.parameters``. The tensors lie on the engine's device."""
-        return self._parameters
+
+def masks(work: Work) -> Masks | None:
+    """Dropout's masks of some work, on its device and in its precision; None without dropout."""
+    if not work.network.drops:
+        return None
+    shape = (work.batch_size, work.sizes.n_hidden)
+    return Masks(work.dropout, work.seed, shape, work.dtype, work.device)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from torch import Tensor
 
 from makemore_bp.engines.masks import Masks
 from makemore_bp.errors import RequestError
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import Check, check
 from makemore_bp.network.parameters import Sizes, generators, initialise
-from makemore_bp.text import visible
+from makemore_bp.network.passes import Network
 
 SEED = 2147483647
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -21,83 +21,73 @@ LECTURE = Sizes(vocabulary=27, n_hidden=64)
 SWITCHES = tuple(product(("op-by-op", "fused"), repeat=2))
 
 
-@dataclass
-class Setting:
-    """Parameters and a batch, before a case makes them hard."""
-
-    parameters: dict[str, Tensor]
-    Xb: Tensor
-    Yb: Tensor
-    mask: Tensor | None = None
-
-
 @dataclass(frozen=True)
 class Case:
-    """A named case: what is hard about it, its sizes, what it changes in the setting, and the
-    probability with which its hidden outputs are switched off."""
+    """A named case: what is hard about it, its sizes, what it changes in place in the batch, and
+    the probability with which its hidden outputs are switched off."""
 
     name: str
     about: str
     sizes: Sizes = LECTURE
     batch: int = 32
-    change: Callable[[Setting], None] = lambda setting: None
+    change: Callable[[Batch], None] = lambda batch: None
     dropout: float = 0.0
 
-    def build(self, dtype: torch.dtype) -> Setting:
-        """The parameters, Xb (n, block_size) and Yb (n) of the case; its mask (n, n_hidden)."""
+    def build(self, dtype: torch.dtype, network: Network) -> Batch:
+        """The case's batch for a network without dropout, which the case adds if it asks for it."""
         g, g_batchnorm = generators(SEED)
         parameters = initialise(self.sizes, g, g_batchnorm, dtype)
         shape, V = (self.batch, self.sizes.block_size), self.sizes.vocabulary
         Xb = torch.randint(0, V, shape, generator=g)
         Yb = torch.randint(0, V, (self.batch,), generator=g)
-        setting = Setting(parameters, Xb, Yb)
+        shape, mask = (self.batch, self.sizes.n_hidden), None
         if self.dropout:
-            shape = (self.batch, self.sizes.n_hidden)
-            setting.mask = Masks(self.dropout, SEED, shape, dtype).at(0)
-        self.change(setting)
-        return setting
+            mask = Masks(self.dropout, SEED, shape, dtype).at(0)
+        batch = Batch(network.dropping(mask is not None), parameters, Xb, Yb, mask)
+        self.change(batch)
+        return batch
 
 
-def _all_rows_alike(s: Setting) -> None:
+def _all_rows_alike(s: Batch) -> None:
     s.Xb[:] = s.Xb[0]
 
 
-def _one_row_repeated(s: Setting) -> None:
+def _one_row_repeated(s: Batch) -> None:
     s.Xb[1::2] = s.Xb[0]
     s.Yb[1::2] = s.Yb[0]
 
 
-def _one_character(s: Setting) -> None:
+def _one_character(s: Batch) -> None:
     s.Xb[::2] = 5
 
 
-def _ties(s: Setting) -> None:
+def _ties(s: Batch) -> None:
     """Three columns of logits alike, and above all others."""
     s.parameters["W2"][:, 1:3] = s.parameters["W2"][:, :1]
     s.parameters["b2"][:3] = 4.0
 
 
-def _large_logits(s: Setting) -> None:
+def _large_logits(s: Batch) -> None:
     """Half of the columns moved up by 80 would leave the others without probability; so all of
     them, which max-subtraction takes out again."""
-    s.parameters["b2"] += 80.0
+    s.parameters["b2"].add_(80.0)
 
 
-def _small_logits(s: Setting) -> None:
-    s.parameters["b2"] -= 80.0
+def _small_logits(s: Batch) -> None:
+    s.parameters["b2"].sub_(80.0)
 
 
-def _logits_far_apart(s: Setting) -> None:
+def _logits_far_apart(s: Batch) -> None:
     s.parameters["b2"][0::2] = 80.0
     s.parameters["b2"][1::2] = -80.0
-    s.Yb -= s.Yb % 2
+    s.Yb.sub_(s.Yb % 2)
 
 
-def _saturated(s: Setting) -> None:
-    s.parameters["bngain"] *= 40.0
+def _saturated(s: Batch) -> None:
+    s.parameters["bngain"].mul_(40.0)
 
 
-def _to_the_boundary(s: Setting) -> None:
+def _to_the_boundary(s: Batch) -> None:
     s.Yb[:] = 0
 
 
@@ -170,16 +160,16 @@ def named(name: str) -> list[Case]:
         return list(ALL.values())
     if name not in ALL:
         raise RequestError(
-            f"There is no case '{visible(name)}'. Name one of: all, {', '.join(ALL)}."
+            "There is no case '{name}'. Name one of: all, {known}.", name=name, known=", ".join(ALL)
         )
     return [ALL[name]]
 
 
 def run(case: Case, dtype: str, cross_entropy: str, batchnorm: str) -> Outcome:
     """Checks our own pass on a case."""
-    s = case.build(PRECISIONS[dtype])
-    found = check(s.parameters, s.Xb, s.Yb, cross_entropy, batchnorm, mask=s.mask)
-    return Outcome(case.name, dtype, cross_entropy, batchnorm, found)
+    network = Network.of(cross_entropy=cross_entropy, batchnorm=batchnorm)
+    batch = case.build(PRECISIONS[dtype], network)
+    return Outcome(case.name, dtype, cross_entropy, batchnorm, check(batch))
 
 
 def run_all(cases: list[Case]) -> Iterator[Outcome]:

@@ -2,71 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from makemore_bp.engines.fixed_order import fixed_order
-from makemore_bp.gradcheck.judge import TensorReport, judge
-from makemore_bp.gradcheck.reference import Reference, autograd_reference
-from makemore_bp.network.passes import Network
+from makemore_bp.gradcheck.batch import Batch
+from makemore_bp.gradcheck.judge import SAFETY, Status, TensorReport, agree, judge
+from makemore_bp.gradcheck.reference import Reference, reference
+from makemore_bp.gradcheck.running_error import loss_error
 
 
 @dataclass(frozen=True)
 class Check:
-    """passed: whether every gradient that was computed is exact or close; loss: the batch's;
-    tensors: the reports, in the lecture's order."""
+    """What there is to say of a pass.
+
+    passed: whether the loss is right and every gradient that was computed exact or close; loss: the
+    batch's; own_loss: the one that the pass itself computed, None if it told none; tensors: the
+    reports, in the lecture's order. Where own_loss is another loss, the forward pass is off: no
+    gradient is blamed, and what is not right inherits.
+    """
 
     passed: bool
     loss: float
+    own_loss: float | None
+    forward_is_right: bool
     tensors: tuple[TensorReport, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The check as plain data."""
         tensors = [report.as_json() for report in self.tensors]
-        return {"passed": self.passed, "loss": self.loss, "tensors": tensors}
+        plain = {"passed": self.passed, "loss": self.loss, "tensors": tensors}
+        return plain | {"own_loss": self.own_loss, "forward_is_right": self.forward_is_right}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Check:
+        """The check that ``as_json`` made this of."""
+        return cls(**{**plain, "tensors": tuple(map(TensorReport.from_json, plain["tensors"]))})
 
 
-def check(
-    parameters: Mapping[str, Tensor],
-    Xb: Tensor,
-    Yb: Tensor,
-    cross_entropy: str = "op-by-op",
-    batchnorm: str = "op-by-op",
-    gradients: Mapping[str, Tensor] | None = None,
-    mask: Tensor | None = None,
-) -> Check:
-    """Judges our own pass, as the two switches choose it, on a batch Xb (n, block_size), Yb (n).
-
-    gradients: another pass's in its place, by name (``dC``, ...), such as those that the native
-    engine computes; the switches say which rules it follows. Only what was computed is listed.
-    mask: dropout's (n, n_hidden), for the pass with that stage.
-    """
-    network = Network.of(cross_entropy, batchnorm, dropout=mask is not None)
+def check(batch: Batch, gradients: Mapping[str, Tensor] | None = None) -> Check:
+    """Judges the network's own pass on a batch, or another pass's ``gradients``, by name (``dC``,
+    ..., and ``loss``), such as an engine's. Only what was computed is listed."""
     if gradients is None:
-        record = network.forward(parameters, Xb, Yb, mask)
-        with fixed_order(str(Xb.device)):
-            gradients = network.backward(record)
-    reference = reference_for(parameters, Xb, Yb, cross_entropy, mask)
-    reports = judge(gradients, reference, network.rules)
-    computed = tuple(report for report in reports if report.status != "missing")
-    passed = all(report.passed for report in computed)
-    return Check(passed, float(reference.record["loss"]), computed)
+        gradients = own_gradients(batch)
+    true = reference(batch)
+    reports = judge(gradients, true, batch.network.rules)
+    computed = tuple(report for report in reports if report.status is not Status.MISSING)
+    own_loss = gradients.get("loss")
+    right = own_loss is None or _same_loss(own_loss, true)
+    if not right:
+        computed = tuple(_not_blamed(report) for report in computed)
+    return Check(
+        right and all(report.passed for report in computed),
+        float(true.record["loss"]),
+        None if own_loss is None else float(own_loss),
+        right,
+        computed,
+    )
 
 
-def reference_for(
-    parameters: Mapping[str, Tensor],
-    Xb: Tensor,
-    Yb: Tensor,
-    cross_entropy: str,
-    mask: Tensor | None = None,
-) -> Reference:
-    """Autograd's gradients of the op-by-op forward pass; where a probability underflows, so that
-    they are not finite, and the pass in question is fused, those of PyTorch's own cross-entropy.
-    """
-    reference = autograd_reference(parameters, Xb, Yb, mask=mask)
-    if cross_entropy == "fused" and not reference.finite:
-        return autograd_reference(parameters, Xb, Yb, "fused", mask)
-    return reference
+@torch.no_grad()
+def own_gradients(batch: Batch) -> dict[str, Tensor]:
+    """The gradients and the loss of the network's own pass."""
+    record = batch.network.forward(batch.parameters, batch.Xb, batch.Yb, **batch.given)
+    with fixed_order(str(batch.Xb.device)):
+        return {**batch.network.backward(record), "loss": record["loss"]}
+
+
+def worst(checks: Iterable[str]) -> Check:
+    """Of each tensor the report that is worst, from checks of one batch, each as JSON text."""
+    found = [Check.from_json(json.loads(text)) for text in checks]
+    columns = zip(*(one.tensors for one in found), strict=True)
+    first = next((one for one in found if not one.forward_is_right), found[0])
+    reports = tuple(max(column, key=TensorReport.badness) for column in columns)
+    return replace(first, passed=all(one.passed for one in found), tensors=reports)
+
+
+def _same_loss(own: Tensor, true: Reference) -> bool:
+    tolerance = SAFETY * loss_error(true.network, true.record)
+    return agree(own.detach().cpu().reshape(()), true.record["loss"].cpu(), tolerance.cpu())
+
+
+def _not_blamed(report: TensorReport) -> TensorReport:
+    return report if report.passed else replace(report, status=Status.INHERITS)

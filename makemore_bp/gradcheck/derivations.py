@@ -18,42 +18,31 @@ from textwrap import dedent, indent
 
 from makemore_bp.errors import RequestError
 from makemore_bp.gradcheck.equations import equations
-from makemore_bp.network import batchnorm_fused, cross_entropy_fused, dropout, linear
+from makemore_bp.network import dropout, linear
 from makemore_bp.network.batchnorm import EPS
-from makemore_bp.network.passes import Network
+from makemore_bp.network.passes import CHOICES, Network
 from makemore_bp.network.stage import Rule, Stage
-from makemore_bp.text import visible
 
 BEGIN, END = "<!-- derivations: begin -->\n", "<!-- derivations: end -->\n"
 
-_TITLES = (
-    "Embedding",
-    "Hidden layer: linear",
-    "Batch normalisation",
-    "Tanh",
-    "Output layer: linear",
-    "Softmax and cross-entropy",
-)
-_FUSED = {
-    "Cross-entropy in one line": cross_entropy_fused.fused,
-    "Batch normalisation in one line": batchnorm_fused.fused,
-}
-# What is other with dropout: its own rule, and those of the output layer that reads what it leaves.
-_DROPOUT = {rule.__name__: rule for rule in (dropout.dh, dropout.dhdrop, dropout.dW2)}
+LECTURE = Network()
+# The other kinds of a stage, from the loss upwards, each with a network that has it.
+OTHERS: dict[Stage, Network] = {
+    stage: Network.of(**{name: kind})
+    for name, kinds in reversed(CHOICES.items())
+    for kind, stage in kinds.items()
+    if stage not in LECTURE.stages
+} | {dropout.output: LECTURE.dropping(True)}
 
 
 def explain(name: str) -> str:
-    """The derivation of a gradient, in Markdown; of both ways where there are two, and of that with
-    dropout where it is another one.
+    """The derivation of a gradient, in Markdown, by each stage that gives it.
 
     ``name`` is the gradient's (``dbnvar``) or its tensor's (``bnvar``). Raises RequestError if
     there is no such gradient.
     """
     ways = _ways(name)
-    dropped = _DROPOUT.get(ways[0][1].__name__)
-    if dropped is not None and dropped is not ways[0][1]:
-        ways = [*ways, ("with dropout", dropped)]
-    return "\n".join(_explained(label, rule) for label, rule in ways)
+    return "\n".join(_explained(stage.way if len(ways) > 1 else "", rule) for stage, rule in ways)
 
 
 def solution(name: str) -> str:
@@ -61,11 +50,13 @@ def solution(name: str) -> str:
 
     Raises RequestError if there is no such gradient.
     """
-    ways = _ways(name)
+    every = _ways(name)
+    ways = [(stage, rule) for stage, rule in every if _is_the_lectures(stage)] or every
     code = [line(rule).replace("EPS", str(EPS)) for _, rule in ways]
     if len(ways) == 1:
         return code[0]
-    return "\n\n".join(f"# {label}\n{lines}" for (label, _), lines in zip(ways, code, strict=True))
+    headed = zip(ways, code, strict=True)
+    return "\n\n".join(f"# {stage.way}\n{lines}" for (stage, _), lines in headed)
 
 
 def document() -> str:
@@ -92,19 +83,17 @@ def line(rule: Rule) -> str:
 
 def _parts() -> Iterator[str]:
     yield "## The forward pass\n"
-    yield _code(f"{e.name} = {e.source}" for e in equations(Network.of()))
-    titled = zip(_TITLES, Network.of().stages, strict=True)
-    for title, stage in reversed(list(titled)):
-        yield f"## {title}\n"
+    yield _code(f"{e.name} = {e.source}" for e in equations(LECTURE))
+    for stage in reversed(LECTURE.stages):
+        yield f"## {stage.title}\n"
         if stage is linear.output:
             yield _markdown(linear.__doc__)
         yield from (_section(rule) for rule in stage.backward)
-    for title, stage in _FUSED.items():
-        yield f"## {title}\n"
+    for stage in OTHERS:
+        yield f"## {stage.title}\n"
+        if stage is dropout.output:
+            yield _markdown(inspect.getdoc(dropout))
         yield from (_section(rule) for rule in _own(stage))
-    yield "## Dropout\n"
-    yield _markdown(inspect.getdoc(dropout))
-    yield from (_section(rule) for rule in _DROPOUT.values())
 
 
 def _section(rule: Rule) -> str:
@@ -120,33 +109,35 @@ def _explained(label: str, rule: Rule) -> str:
 
 def _forward(rule: Rule) -> Iterator[str]:
     """The lines of the forward pass that read the tensor whose gradient the rule gives."""
-    fused = any(rule in _own(stage) for stage in _FUSED.values())
-    switch = "fused" if fused else "op-by-op"
-    network = Network.of(switch, switch, dropout=rule in _DROPOUT.values())
+    network = next((n for stage, n in OTHERS.items() if rule in _own(stage)), LECTURE)
     for equation in equations(network):
         if rule.__name__[1:] in equation.reads:
             yield f"# {equation.name} = {equation.source}"
 
 
 def _own(stage: Stage) -> list[Rule]:
-    """The rules of a fused stage that it does not share with the op-by-op one."""
-    shared = Network.of().rules
-    return [rule for rule in stage.backward if rule not in shared]
+    """The rules of a stage that the lecture's network does not have."""
+    return [rule for rule in stage.backward if rule not in LECTURE.rules]
 
 
-def _ways(name: str) -> list[tuple[str, Rule]]:
-    """The rules that give a gradient, each with the name of its way."""
-    rules = {rule.__name__: [("one operation at a time", rule)] for rule in Network.of().rules}
-    for stage in _FUSED.values():
+def _is_the_lectures(stage: Stage) -> bool:
+    """Whether a stage is one of the lecture's network, or the same in one line."""
+    return (stage.op_by_op or stage) in LECTURE.stages
+
+
+def _ways(name: str) -> list[tuple[Stage, Rule]]:
+    """The rules that give a gradient, each with its stage."""
+    rules = {rule.__name__: [(stage, rule)] for stage in LECTURE.stages for rule in stage.backward}
+    for stage in OTHERS:
         for rule in _own(stage):
-            rules[rule.__name__].append(("the whole stage at once", rule))
-    rules["dhdrop"] = [("with dropout", dropout.dhdrop)]
+            rules.setdefault(rule.__name__, []).append((stage, rule))
     found = rules.get(name) or rules.get(f"d{name}")
     if found is None:
-        near = difflib.get_close_matches(name, [*rules, *(rule[1:] for rule in rules)], 1)
-        meant = f" Did you mean {near[0]}?" if near else f" There are {', '.join(rules)}."
-        raise RequestError(f"There is no gradient of the name '{visible(name)}'.{meant}")
-    return found if len(found) > 1 else [("", found[0][1])]
+        known = [rule.__name__ for rule in LECTURE.rules]
+        near = difflib.get_close_matches(name, [*known, *(rule[1:] for rule in known)], 1)
+        meant = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+        raise RequestError("There is no gradient of the name '{name}'. " + meant, name=name)
+    return found
 
 
 def _code(lines: Iterable[str]) -> str:

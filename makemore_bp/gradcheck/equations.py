@@ -22,6 +22,7 @@ from torch import Tensor
 from makemore_bp.network.batchnorm import EPS
 from makemore_bp.network.passes import Network
 
+# What a forward function reads besides tensors; see network/stage.py.
 _GIVEN = {"torch": torch, "F": F, "EPS": EPS}
 
 
@@ -55,14 +56,14 @@ def _of_function(function: Callable[..., Any]) -> Iterator[Equation]:
 
 
 @cache
-def after(name: str, dropout: bool = False) -> tuple[Equation, ...]:
-    """The equations of the op-by-op pass, with dropout or without, that depend on ``name``.
+def after(name: str, network: Network) -> tuple[Equation, ...]:
+    """The equations of a network that depend on ``name``.
 
     Everything else is held as it is: the derivative with respect to bnvar_inv, say, does not move
     bnraw's other factor.
     """
     moved, found = {name}, []
-    for equation in equations(Network.of(dropout=dropout)):
+    for equation in equations(network):
         if equation.name != name and equation.reads & moved:
             moved.add(equation.name)
             found.append(equation)
@@ -70,9 +71,9 @@ def after(name: str, dropout: bool = False) -> tuple[Equation, ...]:
 
 
 @cache
-def _tail(name: str, dropout: bool) -> Callable[[dict[str, Any]], None]:
+def _tail(name: str, network: Network) -> Callable[[dict[str, Any]], None]:
     """A function that computes the equations after ``name`` in a namespace."""
-    lines = "\n".join(f"{equation.name} = {equation.source}" for equation in after(name, dropout))
+    lines = "\n".join(f"{equation.name} = {equation.source}" for equation in after(name, network))
     code = compile(lines, f"<the forward pass after {name}>", "exec")
 
     def run(names: dict[str, Any]) -> None:
@@ -82,9 +83,11 @@ def _tail(name: str, dropout: bool) -> Callable[[dict[str, Any]], None]:
     return run
 
 
-def loss_as_function_of(name: str, record: Mapping[str, Any]) -> Callable[[Tensor], float]:
-    """The loss of a batch as a function of one tensor of its forward record, all else held."""
-    tail = _tail(name, "mask" in record)
+def loss_as_function_of(
+    name: str, network: Network, record: Mapping[str, Any]
+) -> Callable[[Tensor], float]:
+    """The loss of a network as a function of one tensor of its forward record, all else held."""
+    tail = _tail(name, network)
 
     def loss(value: Tensor) -> float:
         names = {**record, name: value}

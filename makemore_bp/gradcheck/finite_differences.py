@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.equations import loss_as_function_of
-from makemore_bp.network.passes import CHECKED_ORDER, Network
+from makemore_bp.network.passes import Network
 
 SAMPLES = 32  # entries of a tensor that are looked at
 EPSILON = torch.finfo(torch.float64).eps
@@ -62,40 +63,30 @@ class DifferenceReport:
 
 
 @torch.no_grad()
-def finite_differences(
-    parameters: Mapping[str, Tensor],
-    Xb: Tensor,
-    Yb: Tensor,
-    cross_entropy: str = "op-by-op",
-    batchnorm: str = "op-by-op",
-    samples: int = SAMPLES,
-    mask: Tensor | None = None,
-) -> list[DifferenceReport]:
-    """Compares every gradient of the pass with the named switches, in the lecture's order.
+def finite_differences(batch: Batch, samples: int = SAMPLES) -> list[DifferenceReport]:
+    """Compares every gradient of the network's pass on a batch, in the lecture's order.
 
-    Xb (n, block_size), Yb (n); mask (n, n_hidden) for the pass with dropout. The pass is run in
-    float64. Of a tensor with more than ``samples`` entries as many are drawn, always the same ones,
-    half of them where the gradient is not zero.
+    The pass is run in float64. Of a tensor with more than ``samples`` entries as many are drawn,
+    always the same ones, half of them where the gradient is not zero.
     """
-    wide = {name: p.double() for name, p in parameters.items()}
-    dropout, mask = mask is not None, None if mask is None else mask.double()
-    network = Network.of(cross_entropy, batchnorm, dropout)
-    gradients = network.backward(network.forward(wide, Xb, Yb, mask))
-    record = Network.of(dropout=dropout).forward(wide, Xb, Yb, mask)
+    wide, network, plain = batch.double(), batch.network, batch.network.op_by_op
+    gradients = network.backward(network.forward(wide.parameters, wide.Xb, wide.Yb, **wide.given))
+    record = plain.forward(wide.parameters, wide.Xb, wide.Yb, **wide.given)
     return [
-        compare(name, record, gradients["d" + name], samples)
-        for name in CHECKED_ORDER
+        compare(name, plain, record, gradients["d" + name], samples)
+        for name in network.tensors
         if "d" + name in gradients
     ]
 
 
 def compare(
-    name: str, record: Mapping[str, Any], gradient: Tensor, samples: int
+    name: str, network: Network, record: Mapping[str, Any], gradient: Tensor, samples: int
 ) -> DifferenceReport:
-    """Compares one gradient with the differences of the loss, the record's other tensors held."""
+    """Compares one gradient with the differences of the loss, the other tensors held. The record is
+    that of ``network``, one operation a line."""
     tensor: Tensor = record[name]
     chosen = _sampled(gradient, samples)
-    loss = loss_as_function_of(name, record)
+    loss = loss_as_function_of(name, network, record)
     size = float(tensor.square().mean().sqrt())
 
     def at(place: int) -> Callable[[float], float]:

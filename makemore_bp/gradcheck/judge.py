@@ -4,14 +4,6 @@ Against autograd alone one mistake makes everything below it wrong. The second j
 true rule of one gradient on what *this* pass handed it; if the rule gives what the pass has, the
 mistake is further up.
 
-    exact      equal to autograd, every bit (NaNs at the same places count as equal)
-    close      within the tolerance of autograd
-    wrong      not close, and not what its rule gives for what flowed in, or else all that flowed in
-               is right: the mistake is here
-    inherits   not close, but what its rule gives for what flowed in
-    shape      not of its tensor's shape
-    missing    not defined
-
 The tolerance of an entry is ``SAFETY`` standard errors of that entry (see ``running_error``): it
 grows with the magnitude of the terms that were summed and not with the result, which for
 dlogit_maxes and db1 is zero but for rounding.
@@ -21,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -28,14 +21,35 @@ from torch import Tensor
 
 from makemore_bp.gradcheck.reference import Reference
 from makemore_bp.gradcheck.running_error import Uncertain, standard_errors, unit, with_errors
-from makemore_bp.network.passes import CHECKED_ORDER, Network
 from makemore_bp.network.stage import Record, Rule, call, reads
 
 # Passes that are right stay below one standard error in all settings that were measured; an error
 # of one per cent in a gradient is at least forty in float32.
 SAFETY = 8.0
-PASSING = ("exact", "close")
 _FARTHEST = torch.iinfo(torch.int64).max
+
+
+class Status(StrEnum):
+    """What a gradient is, from the best to the worst."""
+
+    EXACT = "exact"
+    """Equal to autograd, every bit; NaNs at the same places count as equal."""
+    CLOSE = "close"
+    """Within the tolerance of autograd."""
+    INHERITS = "inherits"
+    """Not close, but what its rule gives for what the pass handed it."""
+    MISSING = "missing"
+    """Not defined."""
+    SHAPE = "shape"
+    """Not of its tensor's shape."""
+    WRONG = "wrong"
+    """Not close, and not what its rule gives; or all that it reads is right: the mistake is here.
+    """
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gradient is right."""
+        return self in (Status.EXACT, Status.CLOSE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class TensorReport:
 
     name: str
     shape: tuple[int, ...]
-    status: str
+    status: Status
     exact: bool = False
     allclose: bool = False
     max_abs_diff: float | None = None
@@ -60,14 +74,9 @@ class TensorReport:
     diagnosis: Mapping[str, str] | None = None
 
     @property
-    def expected_shape(self) -> tuple[int, ...]:
-        """The shape that the gradient must have."""
-        return self.shape
-
-    @property
     def passed(self) -> bool:
         """Whether the gradient is right."""
-        return self.status in PASSING
+        return self.status.passed
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain data; what does not apply is left out."""
@@ -79,6 +88,17 @@ class TensorReport:
         if self.diagnosis is None:
             del plain["diagnosis"]
         return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> TensorReport:
+        """The report that ``as_json`` made this of."""
+        shapes = {key: tuple(plain[key]) for key in ("shape", "got") if key in plain}
+        kept = {key: value for key, value in plain.items() if key != "expected_shape"}
+        return cls(**{**kept, **shapes, "status": Status(plain["status"])})
+
+    def badness(self) -> tuple[int, float]:
+        """Larger for what is worse, of reports of one tensor."""
+        return list(Status).index(self.status), self.max_abs_diff or 0.0
 
 
 def ulp_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -122,20 +142,22 @@ class _Judge:
         self, gradients: dict[str, Tensor], reference: Reference, rules: Sequence[Rule]
     ) -> None:
         self.asked = {rule.__name__ for rule in rules}
-        self.rules = {rule.__name__: rule for rule in (*Network.of().rules, *rules)}
+        network = reference.network
+        self.tensors = network.tensors
+        self.rules = {rule.__name__: rule for rule in (*network.rules, *rules)}
         self.gradients = gradients
         self.true = reference.gradients
-        self.errors = standard_errors(reference.record)
-        self.record = with_errors(reference.record)
+        self.errors = standard_errors(network, reference.record)
+        self.record = with_errors(network, reference.record)
         self.unit = unit(reference.record["C"].dtype)
 
     def reports(self) -> list[TensorReport]:
         found: dict[str, TensorReport] = {}
-        for name in CHECKED_ORDER:
+        for name in self.tensors:
             if name in self.true and ("d" + name in self.asked or "d" + name in self.gradients):
                 found[name] = self._report(name)
-                if found[name].status == "inherits" and self._nothing_to_inherit(name, found):
-                    found[name] = replace(found[name], status="wrong")
+                if found[name].status is Status.INHERITS and self._nothing_to_inherit(name, found):
+                    found[name] = replace(found[name], status=Status.WRONG)
         return list(found.values())
 
     def _nothing_to_inherit(self, name: str, found: Mapping[str, TensorReport]) -> bool:
@@ -148,24 +170,24 @@ class _Judge:
 
     def _needed(self, name: str) -> list[str]:
         """The gradients that the rule of ``name`` reads."""
-        return [read for read in reads(self.rules[name]) if read[1:] in CHECKED_ORDER]
+        return [read for read in reads(self.rules[name]) if read[1:] in self.tensors]
 
     def _report(self, name: str) -> TensorReport:
         true = self.true[name]
         shape = tuple(true.shape)
         got = self.gradients.get("d" + name)
         if got is None:
-            return TensorReport(name, shape, "missing")
+            return TensorReport(name, shape, Status.MISSING)
         got = got.detach().to(true.dtype)
         if got.shape != true.shape:
-            status = "inherits" if self._follows("d" + name, got) else "shape"
+            status = Status.INHERITS if self._follows("d" + name, got) else Status.SHAPE
             return TensorReport(name, shape, status, got=tuple(got.shape))
         exact = bool(_equal(got, true).all())
         close = exact or agree(got, true, SAFETY * self.errors["d" + name])
         if close:
-            status = "exact" if exact else "close"
+            status = Status.EXACT if exact else Status.CLOSE
         else:
-            status = "inherits" if self._follows("d" + name, got) else "wrong"
+            status = Status.INHERITS if self._follows("d" + name, got) else Status.WRONG
         difference, steps = _distance(got, true)
         return TensorReport(name, shape, status, exact, close, difference, steps)
 
@@ -204,7 +226,7 @@ class _Judge:
             return handed
         known: Record = dict(self.record)
         for read in reads(self.rules[name]):
-            if read[1:] in CHECKED_ORDER and read not in known:
+            if read[1:] in self.tensors and read not in known:
                 known[read] = self._continued(read)
         value: Uncertain = call(self.rules[name], known)
         return value

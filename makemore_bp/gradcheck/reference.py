@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+from torch import Tensor, enable_grad
 
 from makemore_bp.engines.fixed_order import fixed_order
-from makemore_bp.network.passes import CHECKED_ORDER, Network
+from makemore_bp.gradcheck.batch import Batch
+from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The forward pass, detached, and autograd's gradient of each tensor by the tensor's name."""
+    """The network with one operation a line, its forward pass, detached, and autograd's gradient of
+    each tensor by the tensor's name."""
 
+    network: Network
     record: Record
     gradients: dict[str, Tensor]
 
@@ -26,29 +27,30 @@ class Reference:
         return all(bool(gradient.isfinite().all()) for gradient in self.gradients.values())
 
 
-def autograd_reference(
-    parameters: Mapping[str, Tensor],
-    Xb: Tensor,
-    Yb: Tensor,
-    cross_entropy: str = "op-by-op",
-    mask: Tensor | None = None,
-) -> Reference:
-    """Autograd's gradients of a batch Xb (n, block_size), Yb (n), in the parameters' precision;
-    with dropout's mask (n, n_hidden), of the pass with dropout.
+def reference(batch: Batch) -> Reference:
+    """Autograd's gradients of a batch, in the parameters' precision.
 
     The forward pass is the one with one operation a line, so that each of the 26 tensors of the
-    lecture has a gradient. With ``cross_entropy="fused"`` the loss is PyTorch's own, which stays
-    finite where probabilities underflow; then the tensors between logits and logprobs are absent.
+    lecture has a gradient. Where a probability underflows, those are not finite: then a network
+    whose own cross-entropy is fused is held to that of PyTorch's, and the tensors between logits
+    and logprobs are absent.
     """
-    leaves = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
-    with torch.enable_grad():
-        network = Network.of(cross_entropy, dropout=mask is not None)
-        record = network.forward(leaves, Xb, Yb, mask)
-        names = [name for name in CHECKED_ORDER if name in record]
+    network = batch.network.op_by_op
+    found = _by_autograd(network, batch)
+    if found.finite or batch.network.cross_entropy is network.cross_entropy:
+        return found
+    return _by_autograd(replace(network, cross_entropy=batch.network.cross_entropy), batch)
+
+
+def _by_autograd(network: Network, batch: Batch) -> Reference:
+    leaves = {name: p.detach().clone().requires_grad_() for name, p in batch.parameters.items()}
+    with enable_grad():
+        record = network.forward(leaves, batch.Xb, batch.Yb, **batch.given)
+        names = [name for name in network.tensors if name in record]
         for name in names:
             record[name].retain_grad()
-        with fixed_order(str(Xb.device)):
+        with fixed_order(str(batch.Xb.device)):
             record["loss"].backward()
     gradients = {name: record[name].grad for name in names}
     detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in record.items()}
-    return Reference(detached, gradients)
+    return Reference(network.op_by_op, detached, gradients)

@@ -36,6 +36,16 @@ from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record
 
 
+class UnknownOperation(TypeError):
+    """A stage uses an operation of which this module does not know how it rounds."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"A stage of the network uses '{name}', and gradcheck/running_error.py does not know "
+            "how that rounds. Write the stage in operations that it knows, or teach it this one."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Uncertain:
     """A float64 tensor, and for each entry its standard error.
@@ -108,12 +118,8 @@ class Uncertain:
     def mean(self) -> Uncertain:
         return self.view(-1).sum(0) / self.value.numel()
 
-    def exp(self) -> Uncertain:
-        value = self.value.exp()
-        return self._rounded(value, value * self.error, roundings=2)
-
-    def log(self) -> Uncertain:
-        return self._rounded(self.value.log(), self.error / self.value.abs(), roundings=2)
+    def __gt__(self, other: float) -> Tensor:
+        return self.value > other
 
     def max(self, axis: int, keepdim: bool = False) -> SimpleNamespace:
         values, indices = self.value.max(axis, keepdim=True)
@@ -147,7 +153,28 @@ class Uncertain:
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         """What PyTorch calls for ``torch.tanh(x)`` and its like, where x is an Uncertain."""
-        return _FUNCTIONS[function](*args, **(kwargs or {}))
+        if function in _FUNCTIONS:
+            return _FUNCTIONS[function](*args, **(kwargs or {}))
+        name = getattr(function, "__name__", str(function))
+        if len(args) > 1 or kwargs:
+            raise UnknownOperation(name)
+        return args[0]._each(function, name)
+
+    def __getattr__(self, name: str) -> Any:
+        """A method without arguments, such as ``exp()``, works entry by entry."""
+        if not hasattr(Tensor, name):
+            raise UnknownOperation(name)
+        return lambda: self._each(getattr(Tensor, name), name)
+
+    def _each(self, function: Callable[[Tensor], Tensor], name: str) -> Uncertain:
+        """A function of each entry by itself; its slope comes from autograd."""
+        with torch.enable_grad():
+            own = self.value.detach().requires_grad_()
+            value = function(own)
+        if value.shape != self.shape:
+            raise UnknownOperation(name)
+        (slope,) = torch.autograd.grad(value, own, torch.ones_like(value))
+        return self._rounded(value.detach(), slope.abs() * self.error, roundings=2)
 
     def _moved(self, move: Callable[[Tensor], Tensor]) -> Uncertain:
         return Uncertain(move(self.value), move(self.error), self.unit)
@@ -161,17 +188,11 @@ class Uncertain:
         return Uncertain(value, torch.hypot(error, roundings * self.unit * value), self.unit)
 
 
-def _tanh(x: Uncertain) -> Uncertain:
-    value = x.value.tanh()
-    return x._rounded(value, (1 - value**2) * x.error, roundings=2)
-
-
 def _addcmul(x: Uncertain, a: Uncertain, b: Uncertain, value: float) -> Uncertain:
     return x + a * b * value
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    torch.tanh: _tanh,
     torch.addcmul: _addcmul,
     torch.zeros_like: lambda x: Uncertain.exactly(torch.zeros_like(x.value), x.unit),
     torch.ones_like: lambda x: Uncertain.exactly(torch.ones_like(x.value), x.unit),
@@ -184,32 +205,33 @@ def unit(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
-def with_errors(record: Mapping[str, Any]) -> Record:
+def with_errors(network: Network, record: Mapping[str, Any]) -> Record:
     """The tensors of a forward pass with their errors: the record's own values, and the errors of
     the pass with one operation a line, the parameters being given without error."""
     u = unit(record["C"].dtype)
-    parameters: dict[str, Any] = {name: Uncertain.exactly(record[name], u) for name in NAMES}
-    uncertain = _network(record).forward(parameters, *_batch(record))
+    uncertain = _forward(network, record)
     for name, tensor in uncertain.items():
         if isinstance(tensor, Uncertain) and name in record:
             uncertain[name] = Uncertain(record[name].double(), tensor.error, u)
     return uncertain
 
 
-def standard_errors(record: Mapping[str, Any]) -> dict[str, Tensor]:
+def standard_errors(network: Network, record: Mapping[str, Any]) -> dict[str, Tensor]:
     """The standard error of every gradient of the op-by-op pass by name (``dlogits``, ...), of the
     gradient's shape and in float64; not finite where float64 overflows."""
-    u = unit(record["C"].dtype)
-    parameters: dict[str, Any] = {name: Uncertain.exactly(record[name], u) for name in NAMES}
-    network = _network(record)
-    gradients: Mapping[str, Any] = network.backward(network.forward(parameters, *_batch(record)))
+    gradients: Mapping[str, Any] = network.backward(_forward(network, record))
     return {name: gradient.error for name, gradient in gradients.items()}
 
 
-def _network(record: Mapping[str, Any]) -> Network:
-    """The op-by-op network, with dropout where the record has its mask."""
-    return Network.of(dropout="mask" in record)
+def loss_error(network: Network, record: Mapping[str, Any]) -> Tensor:
+    """The standard error of the loss, a scalar in float64."""
+    error: Tensor = _forward(network, record)["loss"].error
+    return error
 
 
-def _batch(record: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor | None]:
-    return record["Xb"], record["Yb"], record.get("mask")
+def _forward(network: Network, record: Mapping[str, Any]) -> Record:
+    """The forward pass of a record with the errors of its tensors, one operation a line, the
+    parameters being known without error."""
+    u = unit(record["C"].dtype)
+    parameters: dict[str, Any] = {name: Uncertain.exactly(record[name], u) for name in NAMES}
+    return network.forward(parameters, record["Xb"], record["Yb"], **network.given(record))

@@ -9,11 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from makemore_bp.gradcheck.judge import TensorReport, judge
-from makemore_bp.gradcheck.reference import Reference, autograd_reference
+from makemore_bp.gradcheck.batch import Batch
+from makemore_bp.gradcheck.judge import Status, TensorReport, judge
+from makemore_bp.gradcheck.reference import Reference
+from makemore_bp.gradcheck.reference import reference as autograd_reference
 from makemore_bp.learning.diagnosis import Finding, examine
 from makemore_bp.learning.scope import Scope, scope_of
 from makemore_bp.learning.script import TIMEOUT, LearnerResult, run_learner
+from makemore_bp.network.passes import Network
 
 RIGHT = ("exact", "close")
 
@@ -80,7 +83,7 @@ def check_learner(
 
     Raises RequestError if the file cannot be read.
     """
-    reference = reference or autograd_reference(parameters, Xb, Yb)
+    reference = reference or autograd_reference(Batch(Network(), parameters, Xb, Yb))
     result = run_learner(path, parameters, Xb, Yb, timeout, reference)
     scope = scope_of(result.gradients, result.source)
     reports = [
@@ -102,7 +105,7 @@ def check_learner(
 
 def _with(report: TensorReport, finding: Finding) -> TensorReport:
     diagnosis = finding.diagnosis.as_json() if finding.diagnosis is not None else None
-    return replace(report, status=finding.status, diagnosis=diagnosis)
+    return replace(report, status=Status(finding.status), diagnosis=diagnosis)
 
 
 def _said(finding: Finding) -> dict[str, str]:

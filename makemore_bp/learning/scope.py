@@ -57,7 +57,10 @@ def scope_of(defined: Collection[str], source: str = "") -> Scope:
         exercise = _recognised(names)
     fused_ce = exercise == 2 or (exercise != 1 and "dlogits" in names and not names & CROSS_ENTROPY)
     fused_bn = exercise == 3 or (exercise != 1 and "dhprebn" in names and not names & BATCHNORM)
-    network = Network.of("fused" if fused_ce else "op-by-op", "fused" if fused_bn else "op-by-op")
+    network = Network.of(
+        cross_entropy="fused" if fused_ce else "op-by-op",
+        batchnorm="fused" if fused_bn else "op-by-op",
+    )
     return Scope(_expected(exercise, names, fused_ce, fused_bn), network.rules, exercise)
 
 

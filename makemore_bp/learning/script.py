@@ -122,9 +122,10 @@ def run_learner(
     """
     source = read_script(path)
     if reference is None:
-        from makemore_bp.gradcheck.reference import autograd_reference
+        from makemore_bp.gradcheck.batch import Batch
+        from makemore_bp.gradcheck.reference import reference as autograd_reference
 
-        reference = autograd_reference(parameters, Xb, Yb)
+        reference = autograd_reference(Batch(Network(), parameters, Xb, Yb))
     with torch.no_grad():
         record = Network.of().forward({k: p.detach() for k, p in parameters.items()}, Xb, Yb)
     with tempfile.TemporaryDirectory(prefix="makemore-bp-") as name:

@@ -29,6 +29,17 @@ def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int) -> Record:
     return locals()
 
 
+def inference(
+    hprebn: Tensor, bngain: Tensor, bnbias: Tensor, bnmean: Tensor, bnvar: Tensor
+) -> Record:
+    """After training the mean and the variance are given, (1, n_hidden) each: those of hprebn over
+    the whole training set, as the lecture measures them. A row's output then does not depend on
+    the other rows. The two factors of a unit are one, taken first."""
+    scale = bngain * (bnvar + EPS) ** -0.5
+    hpreact = scale * (hprebn - bnmean) + bnbias
+    return locals()
+
+
 def dbngain(bnraw: Tensor, dhpreact: Tensor) -> Tensor:
     """One gain serves a whole column, so what each row asks of it is added up over the rows.
 
@@ -139,7 +150,9 @@ def dhprebn(dbndiff: Tensor, dbnmeani: Tensor, n: int) -> Tensor:
 
 
 op_by_op = Stage(
+    "Batch normalisation",
     forward,
+    inference=inference,
     backward=(
         dbngain,
         dbnbias,

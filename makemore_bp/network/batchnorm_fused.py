@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from makemore_bp.network.batchnorm import EPS, dbnbias, dbngain
+from makemore_bp.network.batchnorm import EPS, dbnbias, dbngain, inference, op_by_op
 from makemore_bp.network.stage import Record, Stage
 
 
@@ -57,4 +57,11 @@ def dhprebn(
     return bngain * bnvar_inv * (dhpreact - dbnbias / n - dbngain / (n - 1) * bnraw)
 
 
-fused = Stage(forward, backward=(dbngain, dbnbias, dhprebn))
+fused = Stage(
+    "Batch normalisation in one line",
+    forward,
+    backward=(dbngain, dbnbias, dhprebn),
+    inference=inference,
+    op_by_op=op_by_op,
+    way="the whole stage at once",
+)

@@ -128,6 +128,7 @@ def dlogits(logits: Tensor, dnorm_logits: Tensor, dlogit_maxes: Tensor) -> Tenso
 
 
 op_by_op = Stage(
+    "Softmax and cross-entropy",
     forward,
     backward=(
         dlogprobs,

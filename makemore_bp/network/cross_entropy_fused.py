@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from makemore_bp.network.cross_entropy import op_by_op
 from makemore_bp.network.stage import Record, Stage
 
 
@@ -36,4 +37,10 @@ def dlogits(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
     return (logprobs.exp() - F.one_hot(Yb, logprobs.shape[1])) / n
 
 
-fused = Stage(forward, backward=(dlogits,))
+fused = Stage(
+    "Cross-entropy in one line",
+    forward,
+    backward=(dlogits,),
+    op_by_op=op_by_op,
+    way="the whole stage at once",
+)

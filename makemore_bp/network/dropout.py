@@ -18,13 +18,25 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from makemore_bp.network.linear import db2
+from makemore_bp.network import linear
 from makemore_bp.network.stage import Record, Stage
 
 
-def forward(h: Tensor, mask: Tensor) -> Record:
+def forward(h: Tensor, mask: Tensor, W2: Tensor, b2: Tensor) -> Record:
     hdrop = h * mask
+    logits = hdrop @ W2 + b2
     return locals()
+
+
+def dhdrop(dlogits: Tensor, W2: Tensor) -> Tensor:
+    """Each hidden unit reaches every logit through its row of W2; the gradients come back along the
+    same weights.
+
+    The output layer's derivation (linear.py) with X = hdrop: dhdrop = dlogits @ W2.T
+
+    Shapes: dlogits (n, V), W2 (n_hidden, V) -> (n, n_hidden).
+    """
+    return dlogits @ W2.T
 
 
 def dh(mask: Tensor, dhdrop: Tensor) -> Tensor:
@@ -41,22 +53,6 @@ def dh(mask: Tensor, dhdrop: Tensor) -> Tensor:
     return dhdrop * mask
 
 
-def forward_output(hdrop: Tensor, W2: Tensor, b2: Tensor) -> Record:
-    logits = hdrop @ W2 + b2
-    return locals()
-
-
-def dhdrop(dlogits: Tensor, W2: Tensor) -> Tensor:
-    """Each hidden unit reaches every logit through its row of W2; the gradients come back along the
-    same weights.
-
-    The output layer's derivation (linear.py) with X = hdrop: dhdrop = dlogits @ W2.T
-
-    Shapes: dlogits (n, V), W2 (n_hidden, V) -> (n, n_hidden).
-    """
-    return dlogits @ W2.T
-
-
 def dW2(hdrop: Tensor, dlogits: Tensor) -> Tensor:
     """A weight joins one hidden unit to one logit; its gradient adds, over the rows in which the
     unit was on, that unit's scaled output times that logit's gradient.
@@ -68,5 +64,10 @@ def dW2(hdrop: Tensor, dlogits: Tensor) -> Tensor:
     return hdrop.T @ dlogits
 
 
-dropout = Stage(forward, backward=(dh,))
-output = Stage(forward_output, backward=(dhdrop, dW2, db2))
+output = Stage(
+    "Dropout",
+    forward,
+    backward=(dhdrop, dh, dW2, linear.db2),
+    inference=linear.forward_output,
+    way="with dropout",
+)

@@ -50,4 +50,4 @@ def dC(C: Tensor, Xb: Tensor, demb: Tensor) -> Tensor:
     return torch.zeros_like(C).index_put_((Xb,), demb, accumulate=True)
 
 
-embedding = Stage(forward, backward=(demb, dC))
+embedding = Stage("Embedding", forward, backward=(demb, dC))

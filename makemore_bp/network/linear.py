@@ -97,5 +97,10 @@ def db2(dlogits: Tensor) -> Tensor:
     return dlogits.sum(0)
 
 
-hidden = Stage(forward_hidden, backward=(dembcat, dW1, db1))
-output = Stage(forward_output, backward=(dh, dW2, db2))
+hidden = Stage("Hidden layer: linear", forward_hidden, backward=(dembcat, dW1, db1))
+output = Stage(
+    "Output layer: linear",
+    forward_output,
+    backward=(dh, dW2, db2),
+    way="without dropout",
+)

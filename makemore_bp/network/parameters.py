@@ -1,8 +1,8 @@
 """The parameters: their shapes and their first values.
 
-Source of the scales: the lecture. W1 gets Kaiming's gain 5/3 for tanh over the root of its fan-in;
-the rest are small random numbers instead of zeros and ones, so that a mistake in a gradient cannot
-hide behind a zero.
+Source of the scales: the lecture. W1 gets the activation's gain over the root of its fan-in (He,
+Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015; 5/3 for tanh); the rest are small random
+numbers instead of zeros and ones, so that a mistake in a gradient cannot hide behind a zero.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+
+from makemore_bp.network.tanh import tanh
 
 NAMES = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
 WEIGHTS = ("W1", "W2")  # what weight decay shrinks: neither biases nor gains nor the embedding
@@ -58,10 +60,11 @@ def initialise(
     g_batchnorm: Generator,
     dtype: torch.dtype = torch.float32,
     bngain: float = 1.0,
+    gain: float = tanh.gain,
 ) -> dict[str, Tensor]:
     """Draws the parameters as the lecture does, in its order; float32 draws in every precision,
     so that a float64 run starts from the same numbers and sees the same minibatches. ``bngain`` is
-    the mean of the batchnorm gain.
+    the mean of the batchnorm gain, ``gain`` that of the activation.
     """
     shapes = sizes.shapes
     fan_in = shapes["W1"][0]
@@ -71,7 +74,7 @@ def initialise(
 
     drawn = {
         "C": randn("C"),
-        "W1": randn("W1") * (5 / 3) / (fan_in**0.5),
+        "W1": randn("W1") * gain / (fan_in**0.5),
         "b1": randn("b1") * 0.1,
         "W2": randn("W2") * 0.1,
         "b2": randn("b2") * 0.1,

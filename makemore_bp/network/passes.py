@@ -1,111 +1,131 @@
-"""The whole network: which stages stand in which order, forward and backward."""
+"""The whole network: which stages stand in which order, and its passes in both directions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
 from makemore_bp.network import (
     batchnorm,
-    batchnorm_distributed,
     batchnorm_fused,
-    batchnorm_fused_distributed,
     cross_entropy,
-    cross_entropy_distributed,
     cross_entropy_fused,
     dropout,
+    embedding,
     linear,
+    tanh,
 )
-from makemore_bp.network.embedding import embedding
-from makemore_bp.network.ranks import ALONE, Ranks
-from makemore_bp.network.stage import Record, Rule, Stage, run_backward, run_forward
-from makemore_bp.network.tanh import tanh
+from makemore_bp.network.stage import Record, Rule, Stage, call, reads, run_backward, run_forward
 
-BATCHNORM = {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused}
-CROSS_ENTROPY = {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused}
-OUTPUT = {False: (linear.output,), True: (dropout.dropout, dropout.output)}  # with dropout or not
-
-# The same two pairs where the rows of a batch lie with several processes.
-BATCHNORM_DISTRIBUTED = {
-    "op-by-op": batchnorm_distributed.op_by_op,
-    "fused": batchnorm_fused_distributed.fused,
+# The stages of which there is more than one kind, by the name under which each is asked for.
+CHOICES: dict[str, dict[str, Stage]] = {
+    "batchnorm": {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused},
+    "activation": {"tanh": tanh.tanh},
+    "cross_entropy": {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused},
 }
-CROSS_ENTROPY_DISTRIBUTED = {
-    "op-by-op": cross_entropy_distributed.op_by_op,
-    "fused": cross_entropy_distributed.fused,
-}
-
-# The tensors whose gradients the lecture checks, in its order.
-# fmt: off
-LECTURE_ORDER = (
-    "logprobs", "probs", "counts_sum_inv", "counts_sum", "counts", "norm_logits", "logit_maxes",
-    "logits", "h", "W2", "b2", "hpreact", "bngain", "bnbias", "bnraw", "bnvar_inv", "bnvar",
-    "bndiff2", "bndiff", "bnmeani", "hprebn", "embcat", "W1", "b1", "emb", "C",
-)
-# fmt: on
-
-# The same, with the one that a pass with dropout has besides.
-_AT = LECTURE_ORDER.index("h")
-CHECKED_ORDER = (*LECTURE_ORDER[:_AT], "hdrop", *LECTURE_ORDER[_AT:])
 
 
 @dataclass(frozen=True)
 class Network:
-    """The stages in forward order, with one of the two pairs chosen for each that has two."""
+    """The stages in forward order. ``Network()`` is the lecture's, one operation a line.
 
-    stages: tuple[Stage, ...]
+    A network is a value: it says which network, and holds no number of it. Parameters, batch and
+    whatever else a stage reads are handed to its passes.
+    """
 
-    @classmethod
-    def of(
-        cls, cross_entropy: str = "op-by-op", batchnorm: str = "op-by-op", dropout: bool = False
-    ) -> Network:
-        """The network with the named backward passes, each ``op-by-op`` or ``fused``.
-
-        With ``dropout`` it has that stage after tanh, and its passes need a mask.
-        """
-        return cls._of(CROSS_ENTROPY[cross_entropy], BATCHNORM[batchnorm], dropout)
-
-    @classmethod
-    def distributed(cls, cross_entropy: str, batchnorm: str, dropout: bool = False) -> Network:
-        """The same for a batch whose rows lie with several processes."""
-        return cls._of(
-            CROSS_ENTROPY_DISTRIBUTED[cross_entropy], BATCHNORM_DISTRIBUTED[batchnorm], dropout
-        )
+    embedding: Stage = embedding.embedding
+    hidden: Stage = linear.hidden
+    batchnorm: Stage = batchnorm.op_by_op
+    activation: Stage = tanh.tanh
+    output: Stage = linear.output
+    cross_entropy: Stage = cross_entropy.op_by_op
 
     @classmethod
-    def _of(cls, cross_entropy: Stage, batchnorm: Stage, dropout: bool) -> Network:
-        output = OUTPUT[dropout]
-        return cls((embedding, linear.hidden, batchnorm, tanh, *output, cross_entropy))
+    def of(cls, **choices: str) -> Network:
+        """The network with the named kinds of stages (see ``CHOICES``), the rest the lecture's."""
+        return cls(**{name: CHOICES[name][kind] for name, kind in choices.items()})
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in forward order."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules of all stages in the order of the backward pass, last stage first."""
         return tuple(rule for stage in reversed(self.stages) for rule in stage.backward)
 
+    @cached_property
+    def op_by_op(self) -> Network:
+        """The same network with one operation a line."""
+        plain = {
+            field.name: stage.op_by_op or stage
+            for field, stage in zip(fields(self), self.stages, strict=True)
+        }
+        return Network(**plain)
+
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors that have a gradient where the network runs one operation a line, in the
+        order of its backward pass: for the lecture's network the 26 that it checks, in its order.
+        """
+        return tuple(rule.__name__[1:] for rule in self.op_by_op.rules)
+
+    def kind(self, name: str) -> str:
+        """The name in ``CHOICES`` of the stage ``name``."""
+        return next(k for k, stage in CHOICES[name].items() if stage is getattr(self, name))
+
+    @property
+    def drops(self) -> bool:
+        """Whether the network has dropout."""
+        return "mask" in reads(self.output.forward)
+
+    def dropping(self, drops: bool) -> Network:
+        """The same network with dropout on the hidden layer, or without. With it the passes need a
+        mask."""
+        return replace(self, output=dropout.output if drops else linear.output)
+
     def forward(
-        self,
-        parameters: Mapping[str, Tensor],
-        Xb: Tensor,
-        Yb: Tensor,
-        mask: Tensor | None = None,
-        n: int | None = None,
-        ranks: Ranks = ALONE,
+        self, parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor, **given: Any
     ) -> Record:
         """Runs a batch through the network.
 
-        Xb (n, block_size) and Yb (n) are integer ids; mask (n, n_hidden) is dropout's, given if the
-        network has that stage. Returns the record: the parameters, the batch, every intermediate
-        tensor by its name, and the scalar ``loss``. In a distributed network Xb, Yb and mask are
-        this rank's rows, ``n`` the number of all ranks' rows, and the loss this rank's share.
+        Xb (n, block_size) and Yb (n) are integer ids. ``given`` is what else its stages read: mask
+        (n, n_hidden) where it drops. Returns the record: the parameters, the batch, every
+        intermediate tensor by its name, and the scalar ``loss``.
         """
-        record: Record = {**parameters, "Xb": Xb, "Yb": Yb, "n": n or Xb.shape[0], "ranks": ranks}
-        if mask is not None:
-            record["mask"] = mask
-        return run_forward(self.stages, record)
+        record = {**parameters, "Xb": Xb, "Yb": Yb, "n": Xb.shape[0], **given}
+        return run_forward((stage.forward for stage in self.stages), record)
 
     def backward(self, record: Record) -> dict[str, Tensor]:
         """Every gradient of the pass by name, ``dlogits`` to ``dC``, each of its tensor's shape."""
         return run_backward(self.rules, record)
+
+    def given(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """What the forward pass of ``record`` was given besides parameters and batch."""
+        return {"mask": record["mask"]} if self.drops else {}
+
+    def hprebn(self, parameters: Mapping[str, Tensor], Xb: Tensor) -> Tensor:
+        """hprebn (n, n_hidden) of contexts Xb (n, block_size): all that comes before batchnorm."""
+        record = {**parameters, "Xb": Xb}
+        before = self.stages[: self.stages.index(self.batchnorm)]
+        hprebn: Tensor = run_forward((stage.forward for stage in before), record)["hprebn"]
+        return hprebn
+
+    def logits(
+        self, parameters: Mapping[str, Tensor], bnmean: Tensor, bnvar: Tensor, Xb: Tensor
+    ) -> Tensor:
+        """Logits (n, V) of contexts Xb (n, block_size) by the trained network: the same stages with
+        batchnorm's statistics given (1, n_hidden) and nothing dropped out."""
+        record = {**parameters, "Xb": Xb, "bnmean": bnmean, "bnvar": bnvar}
+        for stage in self.stages[:-1]:
+            record |= call(stage.inference or stage.forward, record)
+        logits: Tensor = record["logits"]
+        return logits
+
+
+LECTURE_ORDER = Network().tensors

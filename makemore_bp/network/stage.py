@@ -5,6 +5,16 @@ says that the gradient of ``bnvar`` follows from ``bnvar`` and from the gradient
 and nothing else. So a pass through the network is a list of functions and one dictionary, the
 *record*, that holds every tensor by the lecture's name. Whoever wants a named tensor or gradient
 reads it there.
+
+The source of a stage is read as well: the check goes on from any tensor in the middle, follows the
+rounding of every operation, and prints the equations. So a stage is written like this:
+
+- A forward function is a row of ``name = expression``, then ``return locals()``.
+- A rule is a docstring, rows of ``name = expression``, then ``return expression``.
+- Expressions read the function's parameters, earlier names, ``torch``, ``F`` and constants of the
+  module. Their operations are those that ``gradcheck/running_error.py`` follows; any other is
+  refused there with a sentence that names it.
+- A docstring's first paragraph is the rule's idea; the derivation and ``Shapes:`` follow.
 """
 
 from __future__ import annotations
@@ -23,16 +33,27 @@ Record = dict[str, Any]
 Rule = Callable[..., Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
-    """One stage of the network.
+    """One stage of the network, and all that is to be said of it.
 
-    ``forward`` returns its local names as a record. ``backward`` holds the rules in the order in
-    which the backward pass runs them; a rule called ``dx`` returns the gradient of ``x``.
+    title: what it is called in a heading.
+    forward: returns its local names as a record.
+    backward: the rules in the order in which the backward pass runs them; a rule called ``dx``
+    returns the gradient of ``x``.
+    inference: what takes the place of ``forward`` once the network is trained.
+    op_by_op: the same mathematics with one operation a line; None if the stage is that itself.
+    gain: what the weights before it are drawn with, so that its outputs neither fade nor swell.
+    way: what tells its rules from another stage's where both give one gradient.
     """
 
+    title: str
     forward: Callable[..., Record]
     backward: tuple[Rule, ...]
+    inference: Callable[..., Record] | None = None
+    op_by_op: Stage | None = None
+    gain: float = 1.0
+    way: str = "one operation at a time"
 
 
 @cache
@@ -58,10 +79,10 @@ def call(function: Callable[..., Any], record: Mapping[str, Any]) -> Any:
     return function(*_taking(function)(record))
 
 
-def run_forward(stages: Iterable[Stage], record: Record) -> Record:
-    """Runs the forward functions in order and adds what they compute to ``record``."""
-    for stage in stages:
-        record.update(call(stage.forward, record))
+def run_forward(functions: Iterable[Callable[..., Record]], record: Record) -> Record:
+    """Runs forward functions in order and adds what they compute to ``record``."""
+    for function in functions:
+        record.update(call(function, record))
     return record
 
 

@@ -34,4 +34,4 @@ def dhpreact(h: Tensor, dh: Tensor) -> Tensor:
     return torch.addcmul(torch.ones_like(h), h, h, value=-1) * dh
 
 
-tanh = Stage(forward, backward=(dhpreact,))
+tanh = Stage("Tanh", forward, backward=(dhpreact,), gain=5 / 3, way="with tanh")

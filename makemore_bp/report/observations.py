@@ -13,18 +13,19 @@ from makemore_bp import config as configs
 from makemore_bp.dataset import Dataset, Vocabulary
 from makemore_bp.dataset import words as word_files
 from makemore_bp.dataset.vocabulary import BOUNDARY_SHOWN
+from makemore_bp.engines import configured
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import Check, check
-from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record
 from makemore_bp.report import history as histories
 from makemore_bp.report.history import History
 from makemore_bp.sampling import Sampler, Settings
 from makemore_bp.text import visible
-from makemore_bp.training import run_evaluation, run_folder
+from makemore_bp.training import run_evaluation
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import State
 from makemore_bp.training.run_evaluation import Losses
-from makemore_bp.training.start import data_of
+from makemore_bp.training.start import saved_run
 
 SATURATED = 0.97  # the lecture's bound: beyond it the slope of tanh is below 0.06
 MOST_ROWS = 256  # of a minibatch that are looked at
@@ -68,11 +69,9 @@ def observe(folder: Path) -> Observations:
     The minibatch is the one that the run would train on next, or the first ``MOST_ROWS`` of it.
     Raises RequestError if the folder holds no run or its data file is missing or has changed.
     """
-    saved = run_folder.read(folder)
-    data = data_of(saved)
+    saved, data = saved_run(folder)
     Xb, Yb = _next_minibatch(saved, data)
-    switches = (saved.config.backward.cross_entropy, saved.config.backward.batchnorm)
-    network = Network.of(*switches)
+    network = configured.network(saved.config).dropping(False)
     fresh = State.fresh(saved.config, len(data.vocabulary))
     with torch.no_grad():
         now = network.forward(saved.parameters, Xb, Yb)
@@ -88,7 +87,7 @@ def observe(folder: Path) -> Observations:
         now=now,
         start=start,
         gradients=gradients,
-        check=check(saved.parameters, Xb[:CHECKED_ROWS], Yb[:CHECKED_ROWS], *switches),
+        check=check(Batch(network, saved.parameters, Xb[:CHECKED_ROWS], Yb[:CHECKED_ROWS])),
         names=_names(saved),
         train_examples=len(data.train),
     )

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from makemore_bp.config import Config
 from makemore_bp.dataset.words import CONTROL
+from makemore_bp.engines import configured
 from makemore_bp.errors import RequestError
 from makemore_bp.network.parameters import Sizes
 from makemore_bp.text import visible
@@ -42,7 +43,7 @@ class Header:
     @property
     def sizes(self) -> Sizes:
         """The sizes of the network whose parameters are in the file."""
-        return Sizes(len(self.vocabulary) + 1, **self.config.model.model_dump())
+        return configured.sizes(self.config, len(self.vocabulary) + 1)
 
     @property
     def largest(self) -> int:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from makemore_bp.dataset import Examples
 from makemore_bp.dataset.counting import Numbers, counted, numbered
-from makemore_bp.network import inference
-from makemore_bp.network.ranks import ALONE, Ranks
+from makemore_bp.network.passes import Network
+from makemore_bp.ranks.group import ALONE, Group
 from makemore_bp.ranks.shares import share
 
 # The most numbers in one layer's output while evaluating: 2 MiB in float32, which stay in a cache,
@@ -29,7 +29,7 @@ ELEMENTS = 2**19
 
 
 @dataclass(frozen=True)
-class Batch:
+class Counted:
     """Contexts with their counts, and which targets follow them how often.
 
     Xb (n, block_size); counts (n); the pairs' rows, targets and pair_counts (m), where rows
@@ -50,7 +50,7 @@ class Weighted:
     """
 
     def __init__(
-        self, examples: Examples, vocabulary: int, device: str = "cpu", ranks: Ranks = ALONE
+        self, examples: Examples, vocabulary: int, device: str = "cpu", ranks: Group = ALONE
     ) -> None:
         self.total = len(examples)
         self.ranks = ranks
@@ -67,20 +67,20 @@ class Weighted:
         for keys in numbered(self._examples, self._vocabulary):
             yield keys if size == 1 else keys[keys // self._vocabulary % size == rank]
 
-    def batches(self, width: int) -> Iterator[Batch]:
+    def batches(self, width: int) -> Iterator[Counted]:
         """The contexts, so many at a time that a layer of ``width`` columns stays small."""
         size = max(1, ELEMENTS // width)
         return self._plain(size) if self._keys is None else self._distinct(self._keys, size)
 
-    def _plain(self, size: int) -> Iterator[Batch]:
+    def _plain(self, size: int) -> Iterator[Counted]:
         own = share(self.total, self.ranks.rank, self.ranks.size)
         for first in range(own.start, own.stop, size):
             indices = torch.arange(first, min(first + size, own.stop))
             Xb, Yb = self._examples.batch(indices)
             ones = torch.ones(len(indices), dtype=torch.float64)
-            yield self._on_device(Batch(Xb, ones, indices - first, Yb, ones))
+            yield self._on_device(Counted(Xb, ones, indices - first, Yb, ones))
 
-    def _distinct(self, keys: Numbers, size: int) -> Iterator[Batch]:
+    def _distinct(self, keys: Numbers, size: int) -> Iterator[Counted]:
         contexts = keys // self._vocabulary
         starts = np.flatnonzero(np.diff(contexts, prepend=-1))  # each context's first pair
         for first in range(0, len(starts), size):
@@ -88,7 +88,7 @@ class Weighted:
             end = int(starts[first + size]) if first + size < len(starts) else len(keys)
             begin = int(chosen[0])
             pair_counts = self._counts[begin:end].astype(np.float64)
-            batch = Batch(
+            batch = Counted(
                 Xb=torch.from_numpy(self._digits(contexts[chosen])),
                 counts=torch.from_numpy(np.add.reduceat(pair_counts, chosen - begin)),
                 rows=torch.from_numpy(
@@ -106,7 +106,7 @@ class Weighted:
             contexts, digits[:, column] = np.divmod(contexts, self._vocabulary)
         return digits
 
-    def _on_device(self, batch: Batch) -> Batch:
+    def _on_device(self, batch: Counted) -> Counted:
         """The ids move to the device; the counts stay, for not every device has float64."""
         if self._device == "cpu":
             return batch
@@ -122,7 +122,7 @@ class Statistics:
     bnvar: Tensor
 
 
-def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
+def calibrate(network: Network, parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
     """Measures batchnorm's statistics over the whole training set, in float64.
 
     Two passes, because the variance is the mean square distance from the mean: subtracting squares
@@ -133,7 +133,7 @@ def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
     def total(of: Callable[[Tensor], Tensor]) -> Tensor:
         result = torch.zeros(1, width, dtype=torch.float64)
         for batch in train.batches(width):
-            hprebn = inference.hidden(parameters, batch.Xb).cpu().double()
+            hprebn = network.hprebn(parameters, batch.Xb).cpu().double()
             result += batch.counts[None, :] @ of(hprebn)
         return train.ranks.sum(result)
 
@@ -143,13 +143,18 @@ def calibrate(parameters: Mapping[str, Tensor], train: Weighted) -> Statistics:
     return Statistics(mean.to(like), variance.to(like))
 
 
-def loss(parameters: Mapping[str, Tensor], statistics: Statistics, split: Weighted) -> float | None:
+def loss(
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    statistics: Statistics,
+    split: Weighted,
+) -> float | None:
     """The mean loss per character over a split, in nats; None for a split without examples."""
     if not split.total:
         return None
     total = 0.0
     for batch in split.batches(max(parameters["W2"].shape)):
-        logits = inference.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
+        logits = network.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
         logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].cpu().double()
         total -= float((logprobs * batch.pair_counts).sum())
     return float(split.ranks.sum(torch.tensor(total, dtype=torch.float64))) / split.total

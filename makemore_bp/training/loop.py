@@ -24,13 +24,13 @@ from torch import Tensor
 from makemore_bp import __version__
 from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
+from makemore_bp.engines import configured
 from makemore_bp.engines.choice import Choice
-from makemore_bp.engines.choice import make as make_engine
+from makemore_bp.engines.engine import Engine, Work
 from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
-from makemore_bp.network.parameters import Sizes, generators, initialise
-from makemore_bp.network.passes import Network
-from makemore_bp.network.ranks import ALONE, Ranks
+from makemore_bp.ranks.engine import RanksEngine
+from makemore_bp.ranks.group import ALONE, Group
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
@@ -40,7 +40,6 @@ from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Reporter(Protocol):
@@ -56,6 +55,22 @@ class Reporter(Protocol):
         """The losses before ``step`` on the whole training and validation sets."""
 
 
+class Silent:
+    """A reporter that keeps it to itself."""
+
+    def started(self, step: int, steps: int, choice: Choice) -> None:
+        pass
+
+    def advanced(self, step: int, losses: Tensor, lr: float) -> None:
+        pass
+
+    def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None:
+        pass
+
+
+SILENT = Silent()
+
+
 @dataclass
 class State:
     """What changes from step to step, besides the engine's parameters."""
@@ -68,12 +83,8 @@ class State:
     @classmethod
     def fresh(cls, config: Config, vocabulary: int) -> State:
         """The start of a run, drawn from its seed as the lecture draws it."""
-        g, g_batchnorm = generators(config.train.seed)
-        sizes = Sizes(vocabulary, **config.model.model_dump())
-        parameters = initialise(
-            sizes, g, g_batchnorm, PRECISIONS[config.dtype], **config.init.model_dump()
-        )
-        return cls(0, parameters, g, g_batchnorm)
+        start = configured.start(config, vocabulary)
+        return cls(0, start.parameters, start.g, start.g_batchnorm)
 
     @classmethod
     def saved(cls, checkpoint: Checkpoint) -> State:
@@ -93,13 +104,14 @@ class Training:
 
     config: Config
     data: Dataset
+    work: Work
     choice: Choice
     folder: Path
     state: State
     reporter: Reporter
     stop: Stop
     chunk_seconds: float = CHUNK_SECONDS
-    ranks: Ranks = ALONE
+    ranks: Group = ALONE
 
     began: float = field(default_factory=time.perf_counter)
     _trained_seconds: float = field(default=0.0, init=False)
@@ -110,15 +122,19 @@ class Training:
     _began_at: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        config, data, ranks = self.config, self.data, self.ranks
-        self._engine = make_engine(
-            self.choice, config, self.state.parameters, data.train, self.state.step, ranks
-        )
-        V, device = len(data.vocabulary), config.device
+        data, ranks = self.data, self.ranks
+        self._engine = self._made()
+        V, device = len(data.vocabulary), self.config.device
         self._splits = {
             name: Weighted(data[name], V, device, ranks) for name in ("train", "val", "test")
         }
         self._writes = ranks.rank == 0
+
+    def _made(self) -> Engine:
+        state = self.state
+        if self.ranks is ALONE:
+            return self.choice.make(self.work, state.parameters, state.step)
+        return RanksEngine(self.work, state.parameters, state.step, self.ranks)
 
     def run(self, resumed: bool = False) -> dict[str, Any]:
         """Trains to the last step and returns the summary, which is also written.
@@ -193,10 +209,9 @@ class Training:
 
     def _observe(self, indices: Tensor, lr: float) -> dict[str, dict[str, float | None]]:
         """The sizes of parameters and gradients, nothing dropped out, on the next minibatch."""
-        config = self.config
-        network = Network.of(config.backward.cross_entropy, config.backward.batchnorm)
-        Xb, Yb = (ids.to(config.device) for ids in self.data.train.batch(indices))
-        with fixed_order(config.device):
+        network, device = self.work.network.dropping(False), self.work.device
+        Xb, Yb = (ids.to(device) for ids in self.data.train.batch(indices))
+        with fixed_order(device):
             return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
 
     def _log(
@@ -239,12 +254,16 @@ class Training:
 
     def _calibrated(self) -> Statistics:
         if self._statistics is None or self._statistics[0] != self.state.step:
-            measured = evaluation.calibrate(self._engine.parameters(), self._splits["train"])
+            measured = evaluation.calibrate(
+                self.work.network, self._engine.parameters(), self._splits["train"]
+            )
             self._statistics = (self.state.step, measured)
         return self._statistics[1]
 
     def _loss(self, split: str) -> float | None:
-        return evaluation.loss(self._engine.parameters(), self._calibrated(), self._splits[split])
+        return evaluation.loss(
+            self.work.network, self._engine.parameters(), self._calibrated(), self._splits[split]
+        )
 
     def _evaluate(self) -> dict[str, float | None]:
         losses = {"train_loss": self._loss("train"), "val_loss": self._loss("val")}

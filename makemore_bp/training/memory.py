@@ -5,30 +5,30 @@ from __future__ import annotations
 import math
 import os
 
-from makemore_bp.config import Config
+from makemore_bp.engines.engine import Work
 from makemore_bp.errors import RequestError
-from makemore_bp.network.parameters import Sizes
 
 
-def refuse_what_does_not_fit(config: Config, vocabulary: int) -> None:
+def refuse_what_does_not_fit(work: Work, rows: int | None = None) -> None:
     """Raises RequestError if parameters, gradients and one batch exceed the machine's memory.
 
-    Counted are the parameters, their gradients and a copy to save, and for the batch about eight
-    tensors of each layer's width, forward and backward together.
+    Counts the parameters, their gradients and a copy to save, and for the batch about eight
+    tensors of each layer's width, forward and backward together. ``rows`` of the batch lie on this
+    machine; without it all of them.
     """
-    if config.device != "cpu" or not hasattr(os, "sysconf"):
+    if work.device != "cpu" or not hasattr(os, "sysconf"):
         return
-    model, n = config.model, config.train.batch_size
-    shapes = Sizes(vocabulary, model.block_size, model.n_embd, model.n_hidden).shapes
-    width = 4 * model.block_size * model.n_embd + 12 * model.n_hidden + 6 * vocabulary
-    numbers = 3 * sum(math.prod(shape) for shape in shapes.values()) + n * width
-    needed = numbers * (8 if config.dtype == "float64" else 4)
+    sizes, shapes = work.sizes, work.sizes.shapes
+    fan_in, n_hidden = shapes["W1"]
+    width = 4 * fan_in + 12 * n_hidden + 6 * sizes.vocabulary
+    numbers = 3 * sum(map(math.prod, shapes.values())) + (rows or work.batch_size) * width
+    needed = numbers * work.dtype.itemsize
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > installed:
         raise RequestError(
-            f"A network with model.n_hidden = {model.n_hidden:,}, model.n_embd = "
-            f"{model.n_embd:,}, model.block_size = {model.block_size:,} and {vocabulary:,} "
-            f"characters, trained with train.batch_size = {n:,}, needs about "
+            f"A network with model.n_hidden = {n_hidden:,}, model.n_embd = {sizes.n_embd:,}, "
+            f"model.block_size = {sizes.block_size:,} and {sizes.vocabulary:,} characters, trained "
+            f"with train.batch_size = {rows or work.batch_size:,}, needs about "
             f"{needed / 2**30:,.0f} GiB; this machine has {installed / 2**30:,.0f} GiB. "
             "Make one of them smaller."
         )

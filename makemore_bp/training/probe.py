@@ -9,7 +9,8 @@ import torch
 
 from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
-from makemore_bp.engines.choice import Choice, make
+from makemore_bp.engines.choice import Choice
+from makemore_bp.engines.engine import Work
 from makemore_bp.training import evaluation, start
 from makemore_bp.training.evaluation import Weighted
 from makemore_bp.training.loop import State
@@ -23,15 +24,15 @@ def probe(config: Config) -> dict[str, Any]:
     Returns ``step_seconds``, ``evaluation_seconds``, ``engine`` and ``data_sha256``. Raises
     RequestError for what a start would refuse.
     """
-    data, choice = start.prepare(config)
-    step_seconds, state = _steps(config, data, choice)
+    data, work, choice = start.prepare(config)
+    step_seconds, state = _steps(config, data, work, choice)
     began = time.perf_counter()
     V = len(data.vocabulary)
     splits = {name: Weighted(data[name], V, config.device) for name in ("train", "val")}
     parameters = {name: p.to(config.device) for name, p in state.parameters.items()}
-    statistics = evaluation.calibrate(parameters, splits["train"])
+    statistics = evaluation.calibrate(work.network, parameters, splits["train"])
     for split in splits.values():
-        evaluation.loss(parameters, statistics, split)
+        evaluation.loss(work.network, parameters, statistics, split)
     return {
         "step_seconds": step_seconds,
         "evaluation_seconds": time.perf_counter() - began,
@@ -40,10 +41,10 @@ def probe(config: Config) -> dict[str, Any]:
     }
 
 
-def _steps(config: Config, data: Dataset, choice: Choice) -> tuple[float, State]:
+def _steps(config: Config, data: Dataset, work: Work, choice: Choice) -> tuple[float, State]:
     """Seconds a step, from chunks that double until they fill the time."""
     state = State.fresh(config, len(data.vocabulary))
-    engine = make(choice, config, state.parameters, data.train)
+    engine = choice.make(work, state.parameters)
     steps, seconds = 1, 0.0
     while True:
         shape = (steps, config.train.batch_size)

@@ -109,6 +109,15 @@ def write_summary(folder: Path, summary: dict[str, Any]) -> None:
 
 def read(folder: Path) -> Checkpoint:
     """The latest state of the run in ``folder``; raises RequestError if there is none."""
+    return _read(folder)[1]
+
+
+def read_raw(folder: Path) -> bytes:
+    """The bytes of that state's file, which are whole; for processes that cannot read it."""
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[bytes, Checkpoint]:
     shown = visible(str(folder))
     if not folder.is_dir():
         what = "is a file, not a run's folder" if folder.exists() else "does not exist"
@@ -120,7 +129,7 @@ def read(folder: Path) -> Checkpoint:
         )
     from makemore_bp.training import checkpoint as checkpoints
 
-    return checkpoints.load(folder / CHECKPOINT)
+    return checkpoints.load_raw(folder / CHECKPOINT)
 
 
 def resumed_config(folder: Path, saved: Config, overrides: Sequence[str]) -> Config:

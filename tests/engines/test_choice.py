@@ -6,15 +6,18 @@ import pytest
 import torch
 
 from makemore_bp import config
-from makemore_bp.engines import choice, native
+from makemore_bp.dataset import Examples
+from makemore_bp.engines import choice, configured, native
 
+EXAMPLES = Examples(torch.zeros(9, dtype=torch.uint8), torch.arange(5, dtype=torch.int32), 3)
 SMALL: list[str] = []
 LARGE = ["train.batch_size=4096", "model.n_hidden=1024"]
 
 
 def picked(overrides: list[str], cores: int, monkeypatch: pytest.MonkeyPatch) -> choice.Choice:
     monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
-    return choice.choose(config.load(None, overrides), 27)
+    resolved = config.load(None, overrides)
+    return choice.choose(resolved, configured.work(resolved, 27, EXAMPLES))
 
 
 @pytest.mark.skipif(not native.available(), reason=str(native.why_not()))

@@ -17,17 +17,18 @@ from torch import Tensor
 from makemore_bp import config, dataset
 from makemore_bp.config import Config
 from makemore_bp.dataset import Examples
-from makemore_bp.engines import choice, graph_engine
-from makemore_bp.engines.choice import Choice
-from makemore_bp.engines.cuda_graphs import Capture, Work
+from makemore_bp.engines import configured, graph_engine
+from makemore_bp.engines.choice import Choice, choose, named
+from makemore_bp.engines.cuda_graphs import Calls, Capture
 from makemore_bp.engines.graph_engine import GraphEngine, longest, parts
-from makemore_bp.engines.masks import Masks
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
-from makemore_bp.network.passes import Network
+from makemore_bp.ranks.engine import RanksEngine
+from makemore_bp.ranks.group import ALONE
 from makemore_bp.training import run_folder
 from makemore_bp.training.loop import State
 from tests.engines import recorded_work
+from tests.works import network, work
 
 BATCH, HIDDEN = 7, 13
 LENGTHS = (1, 3, 64, 150, 1, 129, 6)  # shorter than a graph, as long, longer, and odd
@@ -35,11 +36,11 @@ SWITCHES = list(product(("op-by-op", "fused"), repeat=2))
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def uncaptured(work: Work) -> Work:
+def uncaptured(work: Calls) -> Calls:
     return work
 
 
-def failing(work: Work) -> Work:
+def failing(work: Calls) -> Calls:
     work()
     raise RuntimeError("operation not permitted when stream is capturing\nSearch for ...")
 
@@ -59,16 +60,15 @@ class Setting:
         self.parameters = initialise(Sizes(27, n_hidden=HIDDEN), g, g_batchnorm, dtype)
         stream = torch.randint(0, 27, (503,), generator=g).to(torch.uint8)
         self.examples = Examples(stream, torch.arange(500, dtype=torch.int32), 3)
-        shape = (BATCH, HIDDEN)
-        masks = Masks(dropout, 5, shape, dtype, device) if dropout else None
-        network = Network.of(*switches, dropout=dropout > 0)
-        self.rest = (network, self.parameters, self.examples, device, weight_decay, masks, 11)
+        more = {"dropout": dropout, "weight_decay": weight_decay, "seed": 5, "device": device}
+        of = network(switches, dropout > 0)
+        self.work = work(of, self.parameters, self.examples, BATCH, **more)
 
     def plain(self) -> TorchEngine:
-        return TorchEngine(*self.rest)
+        return TorchEngine(self.work, self.parameters, 11)
 
     def graphs(self, capture: Capture) -> GraphEngine:
-        return GraphEngine(BATCH, capture, *self.rest)
+        return GraphEngine(self.work, self.parameters, 11, capture)
 
 
 def chunks(lengths: tuple[int, ...] = LENGTHS) -> list[tuple[Tensor, list[float]]]:
@@ -143,7 +143,7 @@ def test_what_cannot_be_captured_is_called_one_by_one_with_one_warning() -> None
 
 
 def test_the_reason_is_the_error_that_came_first() -> None:
-    def twice(work: Work) -> Work:
+    def twice(work: Calls) -> Calls:
         try:
             raise RuntimeError("a step waits for the host")
         finally:
@@ -163,12 +163,12 @@ def test_a_run_ends_in_the_same_bytes_with_a_warning_of_one_line(
     recorded = recorded_work.Capture()
     engines = {
         "plain": TorchEngine,
-        "graphs": partial(GraphEngine, 8, recorded),
-        "no": partial(GraphEngine, 8, failing),
+        "graphs": partial(GraphEngine, capture=recorded),
+        "no": partial(GraphEngine, capture=failing),
     }
     errors = {}
     for name, engine in engines.items():
-        monkeypatch.setattr(choice, "TorchEngine", engine)
+        monkeypatch.setattr(Choice, "make", lambda _, *given, engine=engine: engine(*given))
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             result = cli("train", "--json", "--out", tmp_path / name, *options)
@@ -189,7 +189,8 @@ def on_cuda(words: Path, *more: str) -> Config:
 def made(resolved: Config) -> tuple[Any, State, Examples]:
     data = dataset.load(resolved.data, resolved.model.block_size)
     state = State.fresh(resolved, len(data.vocabulary))
-    engine = choice.make(Choice("torch", ""), resolved, state.parameters, data.train)
+    steps = configured.work(resolved, len(data.vocabulary), data.train)
+    engine = Choice(named("torch", steps), "").make(steps, state.parameters)
     return engine, state, data.train
 
 
@@ -198,9 +199,10 @@ def test_the_choice_says_that_steps_are_replayed(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for engine in ("auto", "torch"):
-        chosen = choice.choose(on_cuda(words, f"engine={engine}"), 27)
+        resolved = on_cuda(words, f"engine={engine}")
+        chosen = choose(resolved, configured.work(resolved, 27, Setting().examples))
         assert chosen.engine == "torch" and "CUDA graphs" in chosen.why
-    assert "CUDA" not in choice.choose_distributed(on_cuda(words), 0, 1).why
+    assert "CUDA" not in RanksEngine.chosen(ALONE).why
 
 
 @needs_cuda
@@ -217,9 +219,8 @@ def test_a_run_on_cuda_is_the_same_with_and_without_graphs(
         f"backward.batchnorm={switches[1]}",
     )
     engine, state, examples = made(resolved)
-    network = Network.of(*switches, dropout=True)
-    masks = choice.masks(resolved)
-    plain = TorchEngine(network, state.parameters, examples, "cuda", 0.01, masks)
+    V = state.parameters["C"].shape[0]
+    plain = TorchEngine(configured.work(resolved, V, examples), state.parameters)
     shape = (300, resolved.train.batch_size)
     indices = torch.randint(0, len(examples), shape, generator=state.g)
     rates = [0.1 * math.cos(step / 300) for step in range(300)]

@@ -11,9 +11,11 @@ from torch import Tensor
 from makemore_bp import config
 from makemore_bp.dataset import load
 from makemore_bp.engines.torch_engine import TorchEngine
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import check
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
+from tests.works import network, work
 
 BATCH = 4096  # so large that PyTorch shares the sums of dC between its threads
 
@@ -37,7 +39,9 @@ def test_large_batches_give_the_same_bits_every_time(switch: str) -> None:
     ends = []
     for _ in range(3):
         parameters, indices = started()
-        engine = TorchEngine(Network.of(switch, switch), parameters, examples)
+        engine = TorchEngine(
+            work(network((switch, switch)), parameters, examples, BATCH), parameters
+        )
         losses = engine.advance(indices, [0.1] * len(indices))
         ends.append([losses, *engine.parameters().values()])
     for other in ends[1:]:
@@ -47,13 +51,15 @@ def test_large_batches_give_the_same_bits_every_time(switch: str) -> None:
 def test_every_gradient_of_a_large_batch_is_autograds_to_the_bit() -> None:
     parameters, indices = started()
     Xb, Yb = load(config.Data(), block_size=3).train.batch(indices[0])
+    batch = Batch(Network(), parameters, Xb, Yb)
     for _ in range(3):
-        assert all(report.status == "exact" for report in check(parameters, Xb, Yb).tensors)
+        assert all(report.status == "exact" for report in check(batch).tensors)
 
 
 def test_a_step_leaves_pytorchs_switches_as_they_were() -> None:
     examples = load(config.Data(), block_size=3).train
     parameters, indices = started()
-    TorchEngine(Network.of("fused", "fused"), parameters, examples).advance(indices[:1], [0.1])
+    fused = work(network(("fused", "fused")), parameters, examples, BATCH)
+    TorchEngine(fused, parameters).advance(indices[:1], [0.1])
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]

@@ -21,16 +21,11 @@ from makemore_bp.dataset import fetching
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.exercises.writing import write_exercises
 from makemore_bp.training import checkpoint, run_folder, start
+from makemore_bp.training.loop import SILENT
 
 DISK = ctypes.CDLL(None)
 ENDLESS = 2**40
 RESULTS = (run_folder.CHECKPOINT, "metrics.jsonl", "config.yaml")
-
-
-class Silent:
-    def started(self, *_: object) -> None: ...
-    def advanced(self, *_: object) -> None: ...
-    def evaluated(self, *_: object) -> None: ...
 
 
 def at_every_call(
@@ -72,8 +67,8 @@ def main(words: Path, place: Path) -> None:
     ]
     longer, shorter = (config.load(None, [*base, f"train.steps={n}"]) for n in (20, 12))
     whole, half, run = (place.parent / name for name in ("whole", "half", "run"))
-    start.new(longer, whole, Silent())
-    start.new(shorter, half, Silent())
+    start.new(longer, whole, SILENT)
+    start.new(shorter, half, SILENT)
 
     def same_as_undisturbed() -> None:
         for name in RESULTS:
@@ -84,9 +79,9 @@ def main(words: Path, place: Path) -> None:
     def goes_on() -> None:
         if (run / run_folder.CHECKPOINT).exists():
             checkpoint.load(run / run_folder.CHECKPOINT)
-            start.resume(run, ["train.steps=20"], Silent())
+            start.resume(run, ["train.steps=20"], SILENT)
         else:
-            start.new(longer, run, Silent(), overwrite=True)
+            start.new(longer, run, SILENT, overwrite=True)
         same_as_undisturbed()
 
     def nothing() -> None: ...
@@ -109,11 +104,11 @@ def main(words: Path, place: Path) -> None:
     fetching._download = lambda _: b"new"  # type: ignore[assignment]
     fetching.LECTURE_SHA256 = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"
     calls = {
-        "new": at_every_call(run, nothing, lambda: start.new(longer, run, Silent()), goes_on),
+        "new": at_every_call(run, nothing, lambda: start.new(longer, run, SILENT), goes_on),
         "resume": at_every_call(
             run,
             lambda: copied(half, run),
-            lambda: start.resume(run, ["train.steps=20"], Silent()),
+            lambda: start.resume(run, ["train.steps=20"], SILENT),
             goes_on,
         ),
         "exercises": at_every_call(run, nothing, lambda: write_exercises(run), no_exercise),

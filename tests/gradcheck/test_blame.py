@@ -11,14 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from makemore_bp.gradcheck import reference as references
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.judge import TensorReport, judge
-from makemore_bp.gradcheck.reference import Reference, autograd_reference
+from makemore_bp.gradcheck.reference import Reference
 from makemore_bp.network import passes
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import LECTURE_ORDER, Network
-from makemore_bp.network.stage import Stage, call, run_backward
+from makemore_bp.network.stage import call, run_backward
 
-RULES = {rule.__name__: rule for rule in Network.of().rules}
+RULES = {rule.__name__: rule for rule in Network().rules}
 # Their true value is zero, so scaling what rounding leaves of them is no mistake.
 ZERO = {"dlogit_maxes", "db1"}
 
@@ -29,11 +31,11 @@ def reference() -> Reference:
     parameters = initialise(Sizes(27, n_hidden=64), g, g_batchnorm)
     Xb = torch.randint(0, 27, (33, 3), generator=g)
     Yb = torch.randint(0, 27, (33,), generator=g)
-    return autograd_reference(parameters, Xb, Yb)
+    return references.reference(Batch(Network(), parameters, Xb, Yb))
 
 
 def judged(reference: Reference, gradients: dict[str, Tensor]) -> dict[str, TensorReport]:
-    return {report.name: report for report in judge(gradients, reference, Network.of().rules)}
+    return {report.name: report for report in judge(gradients, reference, Network().rules)}
 
 
 def pass_with(
@@ -76,7 +78,7 @@ def test_two_mistakes_are_both_blamed(reference: Reference) -> None:
 
 
 def test_a_shape_is_blamed_with_what_was_expected_and_what_came(reference: Reference) -> None:
-    gradients = run_backward(Network.of().rules, reference.record)
+    gradients = run_backward(Network().rules, reference.record)
     gradients["dbngain"] = gradients["dbngain"].squeeze(0)
     report = judged(reference, gradients)["bngain"]
     assert (report.status, report.shape, report.got) == ("shape", (1, 64), (64,))
@@ -85,13 +87,13 @@ def test_a_shape_is_blamed_with_what_was_expected_and_what_came(reference: Refer
 
 
 def test_a_gradient_that_is_not_there_is_missing(reference: Reference) -> None:
-    gradients = run_backward(Network.of().rules, reference.record)
+    gradients = run_backward(Network().rules, reference.record)
     del gradients["dbnvar"]
     assert judged(reference, gradients)["bnvar"].status == "missing"
 
 
 def test_a_nan_is_wrong_and_has_no_distance(reference: Reference) -> None:
-    gradients = run_backward(Network.of().rules, reference.record)
+    gradients = run_backward(Network().rules, reference.record)
     gradients["dW2"] = gradients["dW2"].clone()
     gradients["dW2"][0, 0] = torch.nan
     report = judged(reference, gradients)["W2"]
@@ -103,27 +105,27 @@ def without_bessel(bndiff2: Tensor, dbnvar: Tensor, n: int) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("stages", "way", "rule", "name"),
+    ("kind", "way", "rule", "name"),
     [
-        (passes.BATCHNORM, "op-by-op", without_bessel, "dbndiff2"),
-        (passes.CROSS_ENTROPY, "op-by-op", lambda logprobs: 0.01 * logprobs, "dlogprobs"),
-        (passes.CROSS_ENTROPY, "fused", lambda logprobs: logprobs.exp(), "dlogits"),
-        (passes.BATCHNORM, "fused", lambda bngain, dhpreact: bngain * dhpreact, "dhprebn"),
+        ("batchnorm", "op-by-op", without_bessel, "dbndiff2"),
+        ("cross_entropy", "op-by-op", lambda logprobs: 0.01 * logprobs, "dlogprobs"),
+        ("cross_entropy", "fused", lambda logprobs: logprobs.exp(), "dlogits"),
+        ("batchnorm", "fused", lambda bngain, dhpreact: bngain * dhpreact, "dhprebn"),
     ],
 )
 def test_a_broken_backward_makes_gradcheck_exit_1_and_name_the_tensor(
     cli: Any,
     monkeypatch: pytest.MonkeyPatch,
-    stages: dict[str, Stage],
+    kind: str,
     way: str,
     rule: Callable[..., Tensor],
     name: str,
 ) -> None:
     rule.__name__ = name
-    stage = stages[way]
+    stage = passes.CHOICES[kind][way]
     rules = tuple(rule if right.__name__ == name else right for right in stage.backward)
-    monkeypatch.setitem(stages, way, replace(stage, backward=rules))
-    option = "--batchnorm" if stages is passes.BATCHNORM else "--cross-entropy"
+    monkeypatch.setitem(passes.CHOICES[kind], way, replace(stage, backward=rules))
+    option = f"--{kind}".replace("_", "-")
     result = cli("gradcheck", option, way, "--samples", 0, "--json")
     assert result.code == 1
     found = json.loads(result.out)

@@ -24,8 +24,8 @@ def test_the_page_is_what_the_docstrings_say() -> None:
 def test_the_page_has_every_gradient_in_the_order_of_the_backward_pass() -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
-    rules = [rule.__name__ for rule in Network.of().rules]
-    assert headings == [*rules, "dlogits", "dhprebn", "dh", "dhdrop", "dW2"]
+    rules = [rule.__name__ for rule in Network().rules]
+    assert headings == [*rules, "dlogits", "dhprebn", "dhdrop", "dh", "dW2"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,7 +65,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 
 def test_the_solutions_put_together_are_a_right_backward_pass(cli: Any, tmp_path: Path) -> None:
-    first = [derivations.solution(rule.__name__).split("\n\n")[0] for rule in Network.of().rules]
+    first = [derivations.solution(rule.__name__).split("\n\n")[0] for rule in Network().rules]
     script = tmp_path / "mine.py"
     script.write_text("\n".join(first) + "\n")
     result = cli("gradcheck", "--file", script)

@@ -7,9 +7,11 @@ from itertools import product
 import pytest
 import torch
 
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.cases import SWITCHES
 from makemore_bp.gradcheck.check import Check, check
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from tests.works import network
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 N_HIDDEN, BATCHES = (1, 7, 64, 77, 200, 513), (2, 3, 32, 33, 257)
@@ -23,7 +25,7 @@ def checked(
     parameters = initialise(Sizes(27, n_hidden=n_hidden), g, g_batchnorm, PRECISIONS[dtype])
     Xb = torch.randint(0, 27, (batch, 3), generator=g)
     Yb = torch.randint(0, 27, (batch,), generator=g)
-    return check(parameters, Xb, Yb, *switches)
+    return check(Batch(network(switches), parameters, Xb, Yb))
 
 
 def test_there_are_sixty_settings() -> None:

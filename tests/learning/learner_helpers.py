@@ -32,7 +32,7 @@ def batch() -> Batch:
 @cache
 def record() -> Record:
     """Its op-by-op forward pass."""
-    return Network.of().forward(batch().parameters, batch().Xb, batch().Yb)
+    return Network().forward(batch().parameters, batch().Xb, batch().Yb)
 
 
 def run_here(source: str) -> LearnerResult:

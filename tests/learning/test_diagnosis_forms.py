@@ -14,11 +14,11 @@ from makemore_bp.learning.diagnosis.forms import evaluate, forms
 from makemore_bp.network.passes import Network
 from tests.learning.learner_helpers import record
 
-NAMES = tuple(rule.__name__ for rule in Network.of().rules)
+NAMES = tuple(rule.__name__ for rule in Network().rules)
 
 
 def gradients() -> dict[str, torch.Tensor]:
-    return Network.of().backward(record())
+    return Network().backward(record())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +16,6 @@ from makemore_bp.engines import native
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record, Stage
-from makemore_bp.network.tanh import tanh
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
@@ -103,6 +102,5 @@ def dhpreact(hpreact: Tensor, dh: Tensor) -> Tensor:
 @pytest.fixture(scope="session")
 def relu_heart() -> Network:
     """The heart with ReLU in the place of tanh."""
-    relu = Stage(forward_relu, (dhpreact,))
-    stages = Network.of("fused", "fused").stages
-    return Network(tuple(relu if stage is tanh else stage for stage in stages))
+    heart = Network.of(cross_entropy="fused", batchnorm="fused")
+    return replace(heart, activation=Stage("ReLU", forward_relu, (dhpreact,)))

@@ -14,7 +14,7 @@ bound adds up the two:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -25,11 +25,10 @@ from torch import Tensor
 
 from makemore_bp.network import embedding, linear
 from makemore_bp.network.passes import Network
-from makemore_bp.network.stage import Record, Stage
+from makemore_bp.network.stage import Record, run_forward
 
 ROUNDING = 2.0**-24
-HEART = Network.of("fused", "fused")
-
+HEART = Network.of(cross_entropy="fused", batchnorm="fused")
 
 
 def noise(size: Tensor) -> Tensor:
@@ -59,7 +58,8 @@ def disturb_logprobs(logprobs: Tensor) -> Record:
     return {"logprobs": logprobs + noise(torch.ones_like(logprobs))}  # probs by that factor
 
 
-def disturbed(heart: Network) -> Network:
+def disturbed(heart: Network) -> tuple[Callable[..., Record], ...]:
+    """The heart's forward functions, with roundings of our own after each."""
     disturbances: tuple[Callable[..., Record], ...] = (
         disturb_hprebn,
         disturb_bnraw,
@@ -69,8 +69,8 @@ def disturbed(heart: Network) -> Network:
     )
     embed, *others = heart.stages
     pairs = zip(others, disturbances, strict=True)
-    noisy = [each for stage, disturb in pairs for each in (stage, Stage(disturb, ()))]
-    return Network((embed, *noisy))
+    noisy = [each for stage, disturb in pairs for each in (stage.forward, disturb)]
+    return (embed.forward, *noisy)
 
 
 def sums_without_signs(record: Record, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -101,11 +101,11 @@ def bounds(
 ) -> tuple[Any, dict[str, float]]:
     """The float64 gradients with the loss, and how far each float32 one may be from it."""
 
-    def run(network: Network) -> tuple[Record, dict[str, Tensor]]:
-        record = network.forward(parameters, Xb, Yb)
+    def run(functions: Iterable[Callable[..., Record]]) -> tuple[Record, dict[str, Tensor]]:
+        record = run_forward(functions, {**parameters, "Xb": Xb, "Yb": Yb, "n": len(Yb)})
         return record, heart.backward(record)
 
-    record, gradients = run(heart)
+    record, gradients = run(stage.forward for stage in heart.stages)
     true = gradients | {"loss": record["loss"]}
     allowed = {
         name: 32 * ROUNDING * float(size.max())

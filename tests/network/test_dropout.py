@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from makemore_bp.gradcheck.cases import ALL, PRECISIONS, SWITCHES, Setting, run
+from makemore_bp.gradcheck.batch import Batch
+from makemore_bp.gradcheck.cases import ALL, PRECISIONS, SWITCHES, run
 from makemore_bp.gradcheck.check import check
 from makemore_bp.gradcheck.finite_differences import finite_differences
 from makemore_bp.network.passes import LECTURE_ORDER, Network
@@ -17,13 +18,16 @@ CASE = ALL["dropout"]
 
 
 @pytest.fixture
-def setting() -> Setting:
-    return CASE.build(torch.float32)
+def setting() -> Batch:
+    return CASE.build(torch.float32, Network())
 
 
-def gradients(setting: Setting, mask: Tensor | None) -> dict[str, Tensor]:
-    network = Network.of(dropout=mask is not None)
-    return network.backward(network.forward(setting.parameters, setting.Xb, setting.Yb, mask))
+def gradients(setting: Batch, mask: Tensor | None) -> dict[str, Tensor]:
+    network, given = (
+        Network().dropping(mask is not None),
+        {"mask": mask} if mask is not None else {},
+    )
+    return network.backward(network.forward(setting.parameters, setting.Xb, setting.Yb, **given))
 
 
 @pytest.mark.parametrize(("dtype", "switches"), list(product(PRECISIONS, SWITCHES)))
@@ -37,26 +41,25 @@ def test_every_gradient_is_autograds(dtype: str, switches: tuple[str, str]) -> N
         assert all(report.exact for report in found.tensors)
 
 
-def test_every_gradient_is_the_slope_of_the_loss(setting: Setting) -> None:
-    s = setting
-    reports = finite_differences(s.parameters, s.Xb, s.Yb, samples=6, mask=s.mask)
+def test_every_gradient_is_the_slope_of_the_loss(setting: Batch) -> None:
+    reports = finite_differences(setting, samples=6)
     assert [r.name for r in reports if r.name in ("hdrop", "h")] == ["hdrop", "h"]
     assert all(report.passed and report.entries for report in reports)
 
 
 @pytest.mark.parametrize("mistake", ["the mask is forgotten", "the scale is forgotten"])
-def test_a_wrong_backward_is_blamed_on_h(setting: Setting, mistake: str) -> None:
+def test_a_wrong_backward_is_blamed_on_h(setting: Batch, mistake: str) -> None:
     s = setting
     assert s.mask is not None
     wrong = gradients(s, s.mask)
     scale = s.mask.max()
     wrong["dh"] = wrong["dhdrop"] if "mask" in mistake else wrong["dh"] / scale
-    found = check(s.parameters, s.Xb, s.Yb, gradients=wrong, mask=s.mask)
+    found = check(s, wrong)
     status = {report.name: report.status for report in found.tensors}
     assert (status["hdrop"], status["h"], found.passed) == ("exact", "wrong", False)
 
 
-def test_a_unit_that_is_off_everywhere_is_not_trained(setting: Setting) -> None:
+def test_a_unit_that_is_off_everywhere_is_not_trained(setting: Batch) -> None:
     mask = torch.full_like(setting.mask if setting.mask is not None else torch.empty(0), 2.0)
     mask[:, 3] = 0.0
     found = gradients(setting, mask)
@@ -65,7 +68,7 @@ def test_a_unit_that_is_off_everywhere_is_not_trained(setting: Setting) -> None:
     assert found["dW2"][4].ne(0).any() and found["dW1"][:, 4].ne(0).any()
 
 
-def test_a_mask_of_ones_changes_no_bit(setting: Setting) -> None:
+def test_a_mask_of_ones_changes_no_bit(setting: Batch) -> None:
     assert setting.mask is not None
     plain, dropped = gradients(setting, None), gradients(setting, torch.ones_like(setting.mask))
     assert set(dropped) - set(plain) == {"dhdrop"}

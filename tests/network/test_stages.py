@@ -20,7 +20,6 @@ from makemore_bp.network import (
 )
 from makemore_bp.network import embedding as embedding_module
 from makemore_bp.network import tanh as tanh_module
-from makemore_bp.network.inference import logits as inference_logits
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import LECTURE_ORDER, Network
 from makemore_bp.network.stage import Stage, call, run_backward
@@ -128,14 +127,14 @@ def test_both_ways_compute_the_same_loss_and_the_same_activations() -> None:
     parameters = initialise(Sizes(27, n_hidden=20), *generators(1), torch.float64)
     g = torch.Generator().manual_seed(2)
     Xb, Yb = torch.randint(0, 27, (16, 3), generator=g), torch.randint(0, 27, (16,), generator=g)
-    one = Network.of("op-by-op", "op-by-op").forward(parameters, Xb, Yb)
-    other = Network.of("fused", "fused").forward(parameters, Xb, Yb)
+    one = Network().forward(parameters, Xb, Yb)
+    other = Network.of(cross_entropy="fused", batchnorm="fused").forward(parameters, Xb, Yb)
     for name in ("loss", "hpreact", "h", "logits", "logprobs", "bnraw"):
         torch.testing.assert_close(other[name], one[name], rtol=1e-12, atol=1e-12)
 
 
 def test_the_op_by_op_pass_gives_all_of_the_lectures_gradients_and_no_others() -> None:
-    rules = [rule.__name__ for rule in Network.of().rules]
+    rules = [rule.__name__ for rule in Network().rules]
     assert sorted(rules) == sorted("d" + name for name in LECTURE_ORDER)
     assert len(set(rules)) == 26
 
@@ -145,7 +144,7 @@ def test_a_pass_changes_nothing_that_it_is_given() -> None:
     before = {name: tensor.clone() for name, tensor in parameters.items()}
     Xb, Yb = torch.arange(12).view(4, 3) % 5, torch.arange(4)
     for switches in (("op-by-op", "op-by-op"), ("fused", "fused")):
-        network = Network.of(*switches)
+        network = Network.of(cross_entropy=switches[0], batchnorm=switches[1])
         record = network.forward(parameters, Xb, Yb)
         kept = {k: v.clone() for k, v in record.items() if isinstance(v, Tensor)}
         network.backward(record)
@@ -156,6 +155,7 @@ def test_a_pass_changes_nothing_that_it_is_given() -> None:
 def test_inference_with_the_batchs_own_statistics_is_the_training_pass() -> None:
     parameters = initialise(Sizes(9, n_hidden=12), *generators(4), torch.float64)
     Xb, Yb = torch.arange(24).view(8, 3) % 9, torch.arange(8)
-    record = Network.of().forward(parameters, Xb, Yb)
-    found = inference_logits(parameters, record["bnmeani"], record["bnvar"], Xb)
-    torch.testing.assert_close(found, record["logits"], rtol=1e-12, atol=1e-12)
+    record = Network().forward(parameters, Xb, Yb)
+    for network in (Network(), Network.of(batchnorm="fused").dropping(True)):
+        found = network.logits(parameters, record["bnmeani"], record["bnvar"], Xb)
+        torch.testing.assert_close(found, record["logits"], rtol=1e-12, atol=1e-12)

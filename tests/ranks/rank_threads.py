@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from makemore_bp.ranks.group import Group
+
 T = TypeVar("T")
 
 
-class _Table:
+class Table:
     """Where the threads lay down what they send."""
 
     def __init__(self, size: int) -> None:
@@ -22,12 +24,13 @@ class _Table:
         self.messages: list[Any] = [None] * size
 
 
-class ThreadRanks:
-    """A ``Ranks`` whose messages are copies; it remembers the kind and shape of each."""
+class ThreadRanks(Group):
+    """A group whose messages are copies; it remembers the kind and shape of each."""
 
-    def __init__(self, table: _Table, rank: int) -> None:
+    def __init__(self, table: Table, rank: int) -> None:
         self._table = table
         self.rank, self.size = rank, table.size
+        self.local_rank, self.local_size = rank, table.size
         self.sent: list[tuple[str, tuple[int, ...]]] = []
 
     def _exchange(self, message: Any) -> list[Any]:
@@ -55,6 +58,10 @@ class ThreadRanks:
         (first, *_) = self._exchange(number)
         return int(first)
 
+    def from_first(self, content: bytes) -> bytes:
+        (first, *_) = self._exchange(content)
+        return bytes(first)
+
     def to_first(self, content: bytes, room: int) -> list[bytes]:
         everyone = self._exchange(content.ljust(room, b"\0"))
         return everyone if self.rank == 0 else []
@@ -62,7 +69,7 @@ class ThreadRanks:
 
 def on_ranks(size: int, work: Callable[[ThreadRanks], T]) -> list[T]:
     """What ``work`` gives on each of ``size`` ranks."""
-    table = _Table(size)
+    table = Table(size)
 
     def run(rank: int) -> T:
         try:

@@ -5,6 +5,8 @@ The ranks are threads here; `test_torchrun.py` starts processes.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -13,16 +15,20 @@ from torch import Tensor
 
 from makemore_bp import config
 from makemore_bp.dataset import Examples
-from makemore_bp.engines.distributed_engine import DistributedEngine, whole
 from makemore_bp.engines.torch_engine import TorchEngine
-from makemore_bp.gradcheck import distributed_check, setting
-from makemore_bp.network import batchnorm_fused_distributed, passes
+from makemore_bp.gradcheck.batch import first_step
+from makemore_bp.gradcheck.check import check, worst
+from makemore_bp.network import batchnorm_fused
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
-from makemore_bp.network.stage import Stage
+from makemore_bp.ranks import batchnorm_fused as over_ranks_fused
+from makemore_bp.ranks.engine import RanksEngine, whole
+from makemore_bp.ranks.network import STAGES, over_ranks
 from makemore_bp.ranks.shares import share
 from makemore_bp.training.evaluation import Statistics, Weighted, calibrate, loss
 from tests.ranks.rank_threads import ThreadRanks, on_ranks
+from tests.works import network as network_of
+from tests.works import work as work_of
 
 V, B, E, H, BATCH = 9, 3, 4, 6, 33
 SWITCHES: list[tuple[str, str]] = list(product(("op-by-op", "fused"), ("op-by-op", "fused")))
@@ -55,13 +61,13 @@ def test_every_row_is_one_ranks_and_shares_differ_by_one_at_most(total: int, siz
 def test_every_gradient_is_the_single_processs(size: int, switches: tuple[str, str]) -> None:
     parameters, examples = start()
     Xb, Yb = examples.batch(torch.arange(BATCH))
-    alone = Network.of(*switches)
+    alone = network_of(switches)
     record = alone.forward(parameters, Xb, Yb)
     expected = alone.backward(record)
 
     def work(ranks: ThreadRanks) -> tuple[Tensor, dict[str, Tensor]]:
         mine = rows(BATCH, ranks)
-        network = Network.distributed(*switches)
+        network = over_ranks(network_of(switches))
         own = network.forward(parameters, Xb[mine], Yb[mine], n=BATCH, ranks=ranks)
         shared, gradients = whole(own["loss"], network.backward(own), ranks)
         for name, gradient in gradients.items():
@@ -94,7 +100,7 @@ def test_the_messages_are_those_that_the_heart_states() -> None:
 
         def work(ranks: ThreadRanks, switches: tuple[str, str] = switches) -> None:
             mine = rows(BATCH, ranks)
-            network = Network.distributed(*switches)
+            network = over_ranks(network_of(switches))
             own = network.forward(parameters, Xb[mine], Yb[mine], n=BATCH, ranks=ranks)
             whole(own["loss"], network.backward(own), ranks)
             assert ranks.sent == [*stated[switches[1]], ("sum", (flat,))]
@@ -111,7 +117,7 @@ def test_the_variance_keeps_its_digits_where_the_mean_is_large() -> None:
 
     def work(ranks: ThreadRanks) -> Tensor:
         own = hprebn[rows(64, ranks)]
-        record = batchnorm_fused_distributed.forward(own, gain, bias, 64, ranks)
+        record = over_ranks_fused.forward(own, gain, bias, 64, ranks)
         found: Tensor = record["bnvar"]
         return found[0]
 
@@ -131,12 +137,12 @@ def test_ranks_train_as_one_process_does(
     g = torch.Generator().manual_seed(5)
     indices = torch.randint(0, len(examples), (steps, BATCH), generator=g)
     rates = [0.1] * steps
-    alone = TorchEngine(Network.of(*switches), parameters, examples)
+    steps_work = work_of(network_of(switches), parameters, examples, BATCH)
+    alone = TorchEngine(steps_work, parameters)
     expected = alone.advance(indices, rates)
 
     def work(ranks: ThreadRanks) -> tuple[Tensor, dict[str, Tensor]]:
-        network = Network.distributed(*switches)
-        engine = DistributedEngine(ranks, network, parameters, examples)
+        engine = RanksEngine(steps_work, parameters, 0, ranks)
         return engine.advance(indices, rates), engine.parameters()
 
     for size in SIZES:
@@ -152,11 +158,12 @@ def test_gradcheck_finds_a_share_that_is_not_added_up(
     words: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolved = config.load(None, [f"data.path={words}", "model.n_hidden=8", "dtype=float64"])
-    s = setting.of(resolved)
+    first = first_step(resolved)
 
     def statuses() -> list[dict[str, str]]:
         def work(ranks: ThreadRanks) -> dict[str, str]:
-            found = distributed_check.check_ranks(s, resolved, ranks)
+            own = check(first.batch, first.gradients("torch", ranks))
+            found = worst(ranks.texts(json.dumps(own.as_json())))
             assert found.passed == all(report.passed for report in found.tensors)
             return {report.name: report.status for report in found.tensors}
 
@@ -168,9 +175,9 @@ def test_gradcheck_finds_a_share_that_is_not_added_up(
         return torch.stack(((bnraw * dhpreact).sum(0), dhpreact.sum(0)))
 
     own_rows_only.__name__ = "dbngain_and_dbnbias"
-    right = batchnorm_fused_distributed.fused
-    wrong = Stage(right.forward, (own_rows_only, *right.backward[1:]))
-    monkeypatch.setitem(passes.BATCHNORM_DISTRIBUTED, "fused", wrong)
+    right = over_ranks_fused.fused
+    wrong = replace(right, backward=(own_rows_only, *right.backward[1:]))
+    monkeypatch.setitem(STAGES, batchnorm_fused.fused, wrong)
     for found in statuses():
         assert found["bngain"] == found["bnbias"] == "wrong"
         assert found["hpreact"] in ("exact", "close")
@@ -183,15 +190,15 @@ def test_ranks_measure_the_same_statistics_and_losses(block_size: int) -> None:
     examples = Examples(examples.stream, examples.positions[:400], block_size)
     parameters = initialise(Sizes(V, block_size, E, H), *generators(7), torch.float64)
     alone = Weighted(examples, V)
-    statistics = calibrate(parameters, alone)
-    expected = loss(parameters, statistics, alone)
+    statistics = calibrate(Network(), parameters, alone)
+    expected = loss(Network(), parameters, statistics, alone)
     assert expected is not None
 
     def work(ranks: ThreadRanks) -> tuple[Statistics, float | None, float]:
         mine = Weighted(examples, V, ranks=ranks)
         own = sum(float(batch.counts.sum()) for batch in mine.batches(H))
-        measured = calibrate(parameters, mine)
-        return measured, loss(parameters, measured, mine), own
+        measured = calibrate(Network(), parameters, mine)
+        return measured, loss(Network(), parameters, measured, mine), own
 
     found = on_ranks(3, work)
     assert sum(own for _, _, own in found) == len(examples)

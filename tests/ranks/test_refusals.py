@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from makemore_bp import config
-from makemore_bp.engines.choice import choose_distributed
 from makemore_bp.errors import RequestError
+from makemore_bp.ranks.engine import refuse_what_ranks_cannot
 from makemore_bp.ranks.launch import Place, place, speaks
+from tests.ranks.rank_threads import Table, ThreadRanks
 
 
 def started(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
@@ -58,8 +59,10 @@ def test_commands_that_need_one_process_run_on_rank_0(
     ],
 )
 def test_what_no_rank_can_run_is_refused(overrides: list[str], reason: str) -> None:
+    ranks = ThreadRanks(Table(3), 0)
+    ranks.local_rank = 999
     with pytest.raises(RequestError, match=reason):
-        choose_distributed(config.load(None, overrides), local_rank=999, size=3)
+        refuse_what_ranks_cannot(config.load(None, overrides), ranks)
 
 
 def test_gradcheck_of_a_file_needs_one_process(

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import torch
 
-from makemore_bp import sampling_over_ranks
 from makemore_bp.errors import RequestError
+from makemore_bp.ranks import sampling as ranks_sampling
 from makemore_bp.sampling import BLOCK, Sampler, Settings
 from makemore_bp.training import run_folder
 from makemore_bp.training.signals import Interrupted, Stop
@@ -57,7 +57,7 @@ def test_rank_0_has_the_words_in_the_order_of_the_blocks(
     size: int, number: int, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Turns of one block each, and turns that get twice as long every time."""
-    monkeypatch.setattr(sampling_over_ranks, "TURN_SECONDS", seconds)
+    monkeypatch.setattr(ranks_sampling, "TURN_SECONDS", seconds)
     found: list[str] = []
     drawn: dict[int, list[int]] = {rank: [] for rank in range(size)}
 
@@ -66,9 +66,7 @@ def test_rank_0_has_the_words_in_the_order_of_the_blocks(
             drawn[ranks.rank].append(number)
             return block(number)
 
-        sampling_over_ranks.draw(
-            noted, lambda words: found.extend(islice(words, number)), ranks, Stop()
-        )
+        ranks_sampling.draw(noted, lambda words: found.extend(islice(words, number)), ranks, Stop())
 
     on_ranks(size, work)
     assert found == [word for i in range(40) for word in block(i)][:number]
@@ -88,7 +86,7 @@ def test_what_the_user_of_the_words_raises_is_raised_once_and_all_return() -> No
 
     def work(ranks: ThreadRanks) -> str:
         try:
-            sampling_over_ranks.draw(block, refuse, ranks, Stop())
+            ranks_sampling.draw(block, refuse, ranks, Stop())
         except RequestError as error:
             return str(error)
         return "returned"
@@ -103,7 +101,7 @@ def test_a_signal_to_one_rank_stops_all(asked: int) -> None:
         if ranks.rank == asked:
             stop.request(signal.SIGTERM, None)
         with pytest.raises(Interrupted) as stopped:
-            sampling_over_ranks.draw(block, all_of_them, ranks, stop)
+            ranks_sampling.draw(block, all_of_them, ranks, stop)
         return stopped.value.exit_code
 
     assert on_ranks(3, work) == [128 + signal.SIGTERM] * 3

@@ -12,7 +12,7 @@ import torch
 
 from makemore_bp import config
 from makemore_bp.engines import native
-from makemore_bp.gradcheck import setting
+from makemore_bp.gradcheck.batch import first_step
 from makemore_bp.network.parameters import NAMES
 from makemore_bp.network.passes import Network
 from makemore_bp.training import loop, metrics
@@ -53,9 +53,8 @@ def test_the_sizes_are_those_of_the_minibatch_of_that_step(
 ) -> None:
     run = trained(words, tmp_path / "run", f"engine={engine}")
     first = next(recorded(run))["parameters"]
-    s = setting.of(config.load(str(run / "config.yaml")))
-    record = Network.of("fused", "fused").forward(s.parameters, s.Xb, s.Yb)
-    gradients = Network.of("fused", "fused").backward(record)
+    s = first_step(config.load(str(run / "config.yaml"))).batch
+    gradients = s.network.backward(s.network.forward(s.parameters, s.Xb, s.Yb))
     for name in ("C", "W1", "W2", "b2", "bngain", "bnbias"):
         weight, slope = float(s.parameters[name].std()), float(gradients[f"d{name}"].std())
         assert first[name]["weight"] == pytest.approx(weight, rel=1e-4)
@@ -79,19 +78,18 @@ def test_recording_changes_no_bit_of_the_run(
 
 
 def test_what_is_not_finite_or_not_defined_is_null(words: Path) -> None:
-    s = setting.of(config.load(None, [f"data.path={words}", "model.n_hidden=1"]))
-    network = Network.of("fused", "fused")
-    still = parameter_statistics(network, s.parameters, s.Xb, s.Yb, 0.0)
+    s = first_step(config.load(None, [f"data.path={words}", "model.n_hidden=1"])).batch
+    still = parameter_statistics(s.network, s.parameters, s.Xb, s.Yb, 0.0)
     assert all(sizes["update_ratio"] is None for sizes in still.values())
     assert still["b1"] == {"weight": None, "gradient": None, "update_ratio": None}  # one entry
     s.parameters["W2"][0, 0] = torch.inf
-    broken = parameter_statistics(network, s.parameters, s.Xb, s.Yb, 0.1)
+    broken = parameter_statistics(s.network, s.parameters, s.Xb, s.Yb, 0.1)
     assert broken["W2"] == {"weight": None, "gradient": None, "update_ratio": None}
     assert broken["C"]["weight"] is not None and broken["C"]["gradient"] is None
 
 
 def test_sizes_beyond_float32_are_still_numbers(words: Path) -> None:
-    s = setting.of(config.load(None, [f"data.path={words}"]))
-    s.parameters["C"] *= 1e25
-    found = parameter_statistics(Network.of(), s.parameters, s.Xb, s.Yb, 0.1)["C"]
+    s = first_step(config.load(None, [f"data.path={words}"])).batch
+    s.parameters["C"].mul_(1e25)
+    found = parameter_statistics(Network(), s.parameters, s.Xb, s.Yb, 0.1)["C"]
     assert found["weight"] == pytest.approx(1e25, rel=0.5)

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from makemore_bp import config
-from makemore_bp.engines import choice, native
+from makemore_bp.engines import native
+from makemore_bp.engines.choice import Choice
 from makemore_bp.errors import DivergedError
 from makemore_bp.training import metrics, run_folder, start
+from makemore_bp.training.loop import SILENT
 
 ENGINES = [
     "torch",
@@ -21,12 +23,6 @@ ENGINES = [
         marks=pytest.mark.skipif(not native.available(), reason=native.why_not() or "built"),
     ),
 ]
-
-
-class Silent:
-    def started(self, *_: object) -> None: ...
-    def advanced(self, *_: object) -> None: ...
-    def evaluated(self, *_: object) -> None: ...
 
 
 def settings(words: Path, engine: str, lr: str, steps: int = 30) -> config.Config:
@@ -64,11 +60,11 @@ class Overflowing:
 def test_a_weight_that_overflows_in_the_last_step_before_a_save_is_not_saved(
     engine: str, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = "makemore_bp.training.loop.make_engine"
-    monkeypatch.setattr(made, lambda *given: Overflowing(choice.make(*given)))
+    make = Choice.make
+    monkeypatch.setattr(Choice, "make", lambda *given: Overflowing(make(*given)))
     told = r"at step 20 W1 is no longer finite.*learning rate \(0\.5 there\).*step 10 is kept"
     with pytest.raises(DivergedError, match=told):
-        start.new(settings(words, engine, "{0: 0.1, 19: 0.5}"), tmp_path / "run", Silent())
+        start.new(settings(words, engine, "{0: 0.1, 19: 0.5}"), tmp_path / "run", SILENT)
     assert run_folder.read(tmp_path / "run").step == 10
     assert finite(tmp_path / "run")
 
@@ -77,7 +73,7 @@ def test_a_weight_that_overflows_in_the_last_step_before_a_save_is_not_saved(
 def test_a_loss_that_is_not_finite_names_its_step(engine: str, words: Path, tmp_path: Path) -> None:
     resolved = settings(words, engine, "{0: 0.1, 10: 3e38}")
     with pytest.raises(DivergedError, match=r"at step 1\d the loss is (nan|inf).*step 10 is kept"):
-        start.new(resolved, tmp_path / "run", Silent())
+        start.new(resolved, tmp_path / "run", SILENT)
     assert finite(tmp_path / "run")
 
 
@@ -85,9 +81,9 @@ def test_a_resumed_run_that_diverges_names_the_state_it_came_from(
     words: Path, tmp_path: Path
 ) -> None:
     lr = "{0: 0.1, 16: 3e38}"
-    start.new(settings(words, "torch", lr, steps=15), tmp_path / "run", Silent())
+    start.new(settings(words, "torch", lr, steps=15), tmp_path / "run", SILENT)
     with pytest.raises(DivergedError, match="step 15 is kept"):
-        start.resume(tmp_path / "run", ["train.steps=30"], Silent())
+        start.resume(tmp_path / "run", ["train.steps=30"], SILENT)
     assert run_folder.read(tmp_path / "run").step == 15
 
 

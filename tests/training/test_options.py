@@ -12,13 +12,14 @@ from torch import Tensor
 
 from makemore_bp import config, dataset
 from makemore_bp.config import Config
-from makemore_bp.engines import Engine, native
-from makemore_bp.engines.choice import Choice, make
+from makemore_bp.engines import configured, native
+from makemore_bp.engines.choice import Choice, named
+from makemore_bp.engines.engine import Engine
 from makemore_bp.errors import RequestError
 from makemore_bp.network.parameters import WEIGHTS
 from makemore_bp.network.passes import Network
 from makemore_bp.training import metrics, run_folder, start
-from makemore_bp.training.loop import State
+from makemore_bp.training.loop import SILENT, State
 
 ENGINES = [
     "torch",
@@ -33,16 +34,6 @@ ON = (
     "train.schedule=cosine",
     "train.lr={0: 0.0, 5: 0.1, 25: 0.01}",
 )
-
-
-class Silent:
-    """A reporter that reports nothing."""
-
-    def started(self, step: int, steps: int, choice: Choice) -> None: ...
-
-    def advanced(self, step: int, losses: Tensor, lr: float) -> None: ...
-
-    def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None: ...
 
 
 def settings(words: Path, *more: str) -> Config:
@@ -60,14 +51,15 @@ def settings(words: Path, *more: str) -> Config:
 
 
 def train(words: Path, folder: Path, *more: str) -> dict[str, Any]:
-    return start.new(settings(words, *more), folder, Silent())
+    return start.new(settings(words, *more), folder, SILENT)
 
 
 def fresh(resolved: Config, engine: str, step: int = 0) -> tuple[Engine, State, Any]:
     """An engine at the start of a run, the state it was made from, and the examples."""
     data = dataset.load(resolved.data, resolved.model.block_size)
     state = State.fresh(resolved, len(data.vocabulary))
-    made = make(Choice(engine, ""), resolved, state.parameters, data.train, step)
+    work = configured.work(resolved, len(data.vocabulary), data.train)
+    made = Choice(named(engine, work), "").make(work, state.parameters, step)
     return made, state, data.train
 
 
@@ -80,7 +72,7 @@ def test_with_all_options_off_a_step_is_the_plain_one_to_the_bit(words: Path) ->
     engine, state, examples = fresh(resolved, "torch")
     indices = batches(resolved, state, examples, 50)
     engine.advance(indices, [0.1] * 50)
-    network = Network.of("fused", "fused")
+    network = Network.of(cross_entropy="fused", batchnorm="fused")
     for Xb, Yb in zip(*examples.batch(indices), strict=True):
         gradients = network.backward(network.forward(state.parameters, Xb, Yb))
         for name, parameter in state.parameters.items():
@@ -147,7 +139,7 @@ def test_training_on_with_options_ends_in_the_same_bytes_as_training_at_once(
     options = (f"engine={engine}", *ON)
     train(words, tmp_path / "once", *options)
     train(words, tmp_path / "twice", *options, f"train.steps={middle}")
-    start.resume(tmp_path / "twice", ["train.steps=30"], Silent())
+    start.resume(tmp_path / "twice", ["train.steps=30"], SILENT)
     for name in (run_folder.CHECKPOINT, metrics.NAME):
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes()
 
@@ -155,7 +147,7 @@ def test_training_on_with_options_ends_in_the_same_bytes_as_training_at_once(
 def test_a_resumed_run_may_not_change_an_option(words: Path, tmp_path: Path) -> None:
     train(words, tmp_path / "run", *ON)
     with pytest.raises(RequestError, match=r"train\.dropout: 0\.25 became 0\.5"):
-        start.resume(tmp_path / "run", ["train.dropout=0.5"], Silent())
+        start.resume(tmp_path / "run", ["train.dropout=0.5"], SILENT)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

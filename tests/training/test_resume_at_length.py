@@ -12,12 +12,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import torch
 
 from makemore_bp import config
 from makemore_bp.engines import native
-from makemore_bp.engines.choice import Choice
 from makemore_bp.training import metrics, run_folder, start
+from makemore_bp.training.loop import SILENT
 
 STEPS = int(os.environ.get("MAKEMORE_BP_STEPS", "200"))
 PIECES = 7
@@ -26,14 +25,6 @@ SETTINGS = [
     *(("torch", *rest) for rest in product(("float32", "float64"), SWITCHES, SWITCHES)),
     ("native", "float32", "fused", "fused"),
 ]
-
-
-class Silent:
-    """A reporter that is not interested."""
-
-    def started(self, step: int, steps: int, choice: Choice) -> None: ...
-    def advanced(self, step: int, losses: torch.Tensor, lr: float) -> None: ...
-    def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None: ...
 
 
 @pytest.mark.parametrize(("engine", "dtype", "cross_entropy", "batchnorm"), SETTINGS)
@@ -61,12 +52,12 @@ def test_a_run_in_pieces_has_the_bits_of_a_run_in_one(
         ],
     )
     straight, pieces = tmp_path / "straight", tmp_path / "pieces"
-    start.new(resolved, straight, Silent())
+    start.new(resolved, straight, SILENT)
     stops = sorted(random.Random(engine + dtype).sample(range(1, STEPS), PIECES - 1))
     train = resolved.train.model_copy(update={"steps": stops[0]})
-    start.new(resolved.model_copy(update={"train": train}), pieces, Silent())
+    start.new(resolved.model_copy(update={"train": train}), pieces, SILENT)
     for stop in [*stops[1:], STEPS]:
-        start.resume(pieces, [f"train.steps={stop}"], Silent())
+        start.resume(pieces, [f"train.steps={stop}"], SILENT)
     for name in (run_folder.CHECKPOINT, metrics.NAME):
         assert (straight / name).read_bytes() == (pieces / name).read_bytes()
     assert [line["step"] for line in metrics.read(pieces)] == list(range(STEPS))

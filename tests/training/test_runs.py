@@ -17,6 +17,7 @@ from makemore_bp.engines import native
 from makemore_bp.engines.choice import Choice
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.training import metrics, run_folder, start
+from makemore_bp.training.loop import SILENT, Reporter
 
 ENGINES = [
     "torch",
@@ -27,7 +28,7 @@ ENGINES = [
 ]
 
 
-class Silent:
+class Remembering(Reporter):
     """A reporter that only remembers."""
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ def settings(words: Path, *more: str) -> config.Config:
 
 
 def train(words: Path, folder: Path, *more: str) -> dict[str, Any]:
-    return start.new(settings(words, *more), folder, Silent())
+    return start.new(settings(words, *more), folder, SILENT)
 
 
 def bits(folder: Path) -> tuple[bytes, bytes]:
@@ -79,7 +80,7 @@ def test_training_on_ends_in_the_same_weights_as_training_at_once(
 ) -> None:
     train(words, tmp_path / "once", f"engine={engine}")
     train(words, tmp_path / "twice", f"engine={engine}", f"train.steps={middle}")
-    start.resume(tmp_path / "twice", ["train.steps=30"], Silent())
+    start.resume(tmp_path / "twice", ["train.steps=30"], SILENT)
     assert bits(tmp_path / "once") == bits(tmp_path / "twice")
 
 
@@ -149,14 +150,14 @@ def test_resume_refuses_other_data_and_shows_whose(words: Path, tmp_path: Path) 
     train(words, tmp_path / "run")
     words.write_text(words.read_text() + "one more\n")
     with pytest.raises(RequestError, match="SHA-256"):
-        start.resume(tmp_path / "run", ["train.steps=40"], Silent())
+        start.resume(tmp_path / "run", ["train.steps=40"], SILENT)
 
 
 def test_resume_finds_the_same_data_under_another_name(words: Path, tmp_path: Path) -> None:
     train(words, tmp_path / "run")
     moved = words.rename(tmp_path / "moved.txt")
     overrides = ["train.steps=40", f"data.path={moved}"]
-    assert start.resume(tmp_path / "run", overrides, Silent())["steps"] == 40
+    assert start.resume(tmp_path / "run", overrides, SILENT)["steps"] == 40
 
 
 def test_resume_refuses_another_configuration_and_shows_the_difference(
@@ -164,15 +165,15 @@ def test_resume_refuses_another_configuration_and_shows_the_difference(
 ) -> None:
     train(words, tmp_path / "run")
     with pytest.raises(RequestError, match=r"train\.lr: .* became 0\.5"):
-        start.resume(tmp_path / "run", ["train.lr=0.5"], Silent())
+        start.resume(tmp_path / "run", ["train.lr=0.5"], SILENT)
     with pytest.raises(RequestError, match="trained for 30 steps already"):
-        start.resume(tmp_path / "run", ["train.steps=20"], Silent())
+        start.resume(tmp_path / "run", ["train.steps=20"], SILENT)
 
 
 def test_a_moved_folder_is_still_a_run(words: Path, tmp_path: Path) -> None:
     train(words, tmp_path / "run", "train.steps=20")
     moved = (tmp_path / "run").rename(tmp_path / "elsewhere")
-    assert start.resume(moved, ["train.steps=30"], Silent())["steps"] == 30
+    assert start.resume(moved, ["train.steps=30"], SILENT)["steps"] == 30
 
 
 def test_a_folder_in_use_is_refused_and_a_left_lock_is_not(words: Path, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_folder_in_use_is_refused_and_a_left_lock_is_not(words: Path, tmp_path
     (folder / run_folder.LOCK).touch()
     train(words, folder)
     with run_folder.locked(folder), pytest.raises(RequestError, match="another run"):
-        start.resume(folder, [], Silent())
+        start.resume(folder, [], SILENT)
 
 
 def test_words_that_leave_validation_empty_are_trained_all_the_same(tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_the_lectures_recipe_meets_its_recorded_losses(lecture_names: Path, tmp_
     if not native.available():
         pytest.skip("200,000 steps take minutes without the native engine")
     resolved = config.load(None, [f"data.path={lecture_names}"])
-    summary = start.new(resolved, tmp_path / "run", Silent())
+    summary = start.new(resolved, tmp_path / "run", SILENT)
     assert summary["train_loss"] < 2.076 and summary["val_loss"] < 2.116
     lines = {line["step"]: line["loss"] for line in metrics.read(tmp_path / "run")}
     differences = [abs(lines[10_000 * k] - loss) for k, loss in enumerate(RECORDED_LOSSES)]

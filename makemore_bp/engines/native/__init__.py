@@ -184,9 +184,14 @@ class _Door:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
+    @property
+    def closed(self) -> bool:
+        """Whether a thread is inside."""
+        return self._lock.locked()
+
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
-            raise RuntimeError("this kernel is running in another thread")
+            raise RuntimeError("another thread is using this kernel")
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()

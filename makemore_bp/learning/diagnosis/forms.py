@@ -32,7 +32,7 @@ _PLAIN = {
 _OP_BY_OP = {rule.__name__: rule for rule in Network.of().rules}
 _FUSED = {
     rule.__name__: rule
-    for rule in Network.of("fused", "fused").rules
+    for rule in Network.of(cross_entropy="fused", batchnorm="fused").rules
     if rule not in Network.of().rules
 }
 

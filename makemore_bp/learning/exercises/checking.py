@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from makemore_bp.errors import RequestError
-from makemore_bp.gradcheck.reference import Reference, autograd_reference
+from makemore_bp.gradcheck import batch as batches
+from makemore_bp.gradcheck.reference import Reference
+from makemore_bp.gradcheck.reference import reference as autograd_reference
 from makemore_bp.learning.check import LearnerCheck, check_learner
 from makemore_bp.learning.exercises.templates import FILES
 from makemore_bp.learning.exercises.training import (
@@ -23,6 +25,7 @@ from makemore_bp.learning.exercises.training import (
 from makemore_bp.learning.scope import exercise_of
 from makemore_bp.learning.script import TIMEOUT, read_script
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
 from makemore_bp.text import visible
 
 # The batch of exercises 1 to 3, of the lecture's sizes.
@@ -120,7 +123,9 @@ def example_batch() -> Batch:
     parameters = initialise(Sizes(VOCABULARY, n_hidden=N_HIDDEN), g, g_batchnorm)
     Xb = torch.randint(0, VOCABULARY, (BATCH, 3), generator=g)
     Yb = torch.randint(0, VOCABULARY, (BATCH,), generator=g)
-    return Batch(parameters, Xb, Yb, autograd_reference(parameters, Xb, Yb))
+    return Batch(
+        parameters, Xb, Yb, autograd_reference(batches.Batch(Network(), parameters, Xb, Yb))
+    )
 
 
 def _gradients(number: int, path: Path, batch: Batch, timeout: float) -> Progress:

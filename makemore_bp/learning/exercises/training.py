@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from makemore_bp.engines import configured
 from makemore_bp.learning.child import run_module
 from makemore_bp.learning.failure import LearnerError, error_of, stopped
 from makemore_bp.learning.script import read_journal, read_script, write_request
-from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.parameters import generators, initialise
 from makemore_bp.network.passes import Network
 
 STEPS = 1000
@@ -49,7 +50,7 @@ def bundled_batches(steps: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     resolved = config.load(None, [])
     data = dataset.load(resolved.data, resolved.model.block_size)
     g, g_batchnorm = generators(SEED)
-    sizes = Sizes(len(data.vocabulary), **resolved.model.model_dump())
+    sizes = configured.sizes(resolved, len(data.vocabulary))
     parameters = initialise(sizes, g, g_batchnorm)
     indices = torch.randint(0, len(data.train), (steps, BATCH), generator=g)
     return parameters, *data.train.batch(indices)

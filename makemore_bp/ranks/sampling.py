@@ -12,22 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import Protocol
 
 from makemore_bp.errors import LostRankError
-from makemore_bp.network.ranks import Ranks
+from makemore_bp.ranks.group import Group
 from makemore_bp.training.signals import Interrupted, Stop
 
 TURN_SECONDS = 0.1
 ENOUGH = 0  # said in place of the number of blocks a turn that come next
-
-
-class Group(Ranks, Protocol):
-    """What the ranks must be able to say to each other; see ``ProcessGroup``."""
-
-    def told(self, number: int) -> int: ...
-
-    def to_first(self, content: bytes, room: int) -> list[bytes]: ...
 
 
 def draw(

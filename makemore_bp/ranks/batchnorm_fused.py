@@ -1,6 +1,6 @@
 """Batch normalisation across processes, with its whole backward pass in one line.
 
-The same mathematics as ``batchnorm_distributed``, with two messages in the place of six: one
+The same mathematics as ``batchnorm`` beside it, with two messages in the place of six: one
 forward, in which every rank gets every rank's (1, 2 * n_hidden + 1), and one backward, the sum over
 the ranks of a (2, n_hidden). Shapes are the same too.
 
@@ -15,11 +15,12 @@ from torch import Tensor
 
 from makemore_bp.network import batchnorm_fused
 from makemore_bp.network.batchnorm import EPS
-from makemore_bp.network.ranks import Ranks
 from makemore_bp.network.stage import Record, Stage
+from makemore_bp.ranks.batchnorm import op_by_op
+from makemore_bp.ranks.group import Group
 
 
-def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int, ranks: Ranks) -> Record:
+def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int, ranks: Group) -> Record:
     """Mean and variance of all ranks' rows from each rank's own.
 
     Rank r has m rows, their mean a and the sum q of their squared differences from a. With A the
@@ -54,7 +55,7 @@ def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int, ranks: Ranks
     return locals()
 
 
-def dbngain_and_dbnbias(bnraw: Tensor, dhpreact: Tensor, ranks: Ranks) -> Tensor:
+def dbngain_and_dbnbias(bnraw: Tensor, dhpreact: Tensor, ranks: Group) -> Tensor:
     """All that the backward pass of the whole stage needs to know of other ranks' rows, in one
     message: dbngain = sum over the batch of bnraw * dhpreact, and below it dbnbias = sum over the
     batch of dhpreact.
@@ -77,4 +78,9 @@ def dbnbias(dbngain_and_dbnbias: Tensor) -> Tensor:
     return dbngain_and_dbnbias[1:]
 
 
-fused = Stage(forward, backward=(dbngain_and_dbnbias, dbngain, dbnbias, batchnorm_fused.dhprebn))
+fused = Stage(
+    "Batch normalisation over ranks in one line",
+    forward,
+    backward=(dbngain_and_dbnbias, dbngain, dbnbias, batchnorm_fused.dhprebn),
+    op_by_op=op_by_op,
+)

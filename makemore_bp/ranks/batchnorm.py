@@ -18,13 +18,15 @@ from torch import Tensor
 
 from makemore_bp.network import batchnorm
 from makemore_bp.network.batchnorm import EPS
-from makemore_bp.network.ranks import Ranks
 from makemore_bp.network.stage import Record, Stage
+from makemore_bp.ranks.group import Group
 
 COMPLETE = ("bngain", "bnbias")
+# The tensors of which there is one for the whole batch; all others have a row an example.
+OF_THE_BATCH = (*COMPLETE, "bnmeani", "bnvar", "bnvar_inv", "bngain_and_dbnbias")
 
 
-def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int, ranks: Ranks) -> Record:
+def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int, ranks: Group) -> Record:
     """Two messages, one after the other: the squares need the mean. Adding up squares and squares
     of sums in one would subtract two large numbers to get a small one."""
     bnmeani = 1 / n * ranks.sum(hprebn.sum(0, keepdim=True))
@@ -37,7 +39,7 @@ def forward(hprebn: Tensor, bngain: Tensor, bnbias: Tensor, n: int, ranks: Ranks
     return locals()
 
 
-def dbngain(bnraw: Tensor, dhpreact: Tensor, ranks: Ranks) -> Tensor:
+def dbngain(bnraw: Tensor, dhpreact: Tensor, ranks: Group) -> Tensor:
     """One gain serves a whole column, and the column's rows lie with all ranks. One message:
 
         dbngain = sum over the ranks of (sum over a rank's rows of bnraw * dhpreact)
@@ -47,7 +49,7 @@ def dbngain(bnraw: Tensor, dhpreact: Tensor, ranks: Ranks) -> Tensor:
     return ranks.sum((bnraw * dhpreact).sum(0, keepdim=True))
 
 
-def dbnbias(dhpreact: Tensor, ranks: Ranks) -> Tensor:
+def dbnbias(dhpreact: Tensor, ranks: Group) -> Tensor:
     """One bias serves a whole column, and the column's rows lie with all ranks. One message:
 
         dbnbias = sum over the ranks of (sum over a rank's rows of dhpreact)
@@ -57,7 +59,7 @@ def dbnbias(dhpreact: Tensor, ranks: Ranks) -> Tensor:
     return ranks.sum(dhpreact.sum(0, keepdim=True))
 
 
-def dbnvar_inv(bndiff: Tensor, dbnraw: Tensor, ranks: Ranks) -> Tensor:
+def dbnvar_inv(bndiff: Tensor, dbnraw: Tensor, ranks: Group) -> Tensor:
     """Every rank has scaled its rows by the same bnvar_inv; what its rows ask of it is its share.
     One message:
 
@@ -71,7 +73,7 @@ def dbnvar_inv(bndiff: Tensor, dbnraw: Tensor, ranks: Ranks) -> Tensor:
     return ranks.sum((bndiff * dbnraw).sum(0, keepdim=True))
 
 
-def dbnmeani(dbndiff: Tensor, ranks: Ranks) -> Tensor:
+def dbnmeani(dbndiff: Tensor, ranks: Group) -> Tensor:
     """Every rank has subtracted the same mean from its rows. One message:
 
         dbnmeani = - sum over the ranks of (sum over a rank's rows of dbndiff)
@@ -85,6 +87,7 @@ def dbnmeani(dbndiff: Tensor, ranks: Ranks) -> Tensor:
 
 
 op_by_op = Stage(
+    "Batch normalisation over ranks",
     forward,
     backward=(
         dbngain,

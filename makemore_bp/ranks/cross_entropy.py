@@ -31,7 +31,11 @@ def dlogprobs(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
     return torch.zeros_like(logprobs).scatter_(1, Yb[:, None], -1.0 / n)
 
 
-op_by_op = Stage(forward, backward=(dlogprobs, *cross_entropy.op_by_op.backward[1:]))
+op_by_op = Stage(
+    "Cross-entropy over ranks",
+    forward,
+    backward=(dlogprobs, *cross_entropy.op_by_op.backward[1:]),
+)
 
 
 def forward_fused(logits: Tensor, Yb: Tensor, n: int) -> Record:
@@ -49,4 +53,9 @@ def dlogits(logprobs: Tensor, Yb: Tensor, n: int) -> Tensor:
     return (logprobs.exp() - F.one_hot(Yb, logprobs.shape[1])) / n
 
 
-fused = Stage(forward_fused, backward=(dlogits,))
+fused = Stage(
+    "Cross-entropy over ranks in one line",
+    forward_fused,
+    backward=(dlogits,),
+    op_by_op=op_by_op,
+)
