@@ -32,7 +32,10 @@ class NativeEngine(Engine):
                     f"the native engine runs the fused backward passes, and backward.{name} is "
                     f"{kind}"
                 )
-        return native.why_not()
+        if missing := native.why_not():
+            return missing
+        native.instruction_set()  # refuses a wrong name before anything is written
+        return None
 
     @classmethod
     def remark(cls, work: Work) -> str:

@@ -3,7 +3,6 @@
     this file       the class that trains: tensors in, tensors out
     checks.py       what it refuses before C reads anything
     library.py      the compiled kernel, or why it is not there; the choice of an instruction set
-    build.py        how it is compiled (cffi)
 
     step.c          the training step from top to bottom, under the heart's names and in its order
     step_avx2.c, step_avx512.c      the same step compiled for wider vectors
@@ -12,7 +11,7 @@
     batch.h         a minibatch's ids, and what differs in them
     network.h       what the step works on
     memory.c        where all of that lies, and how it gets in and out
-    kernel.h        what Python calls
+    kernel.h        what Python calls; setup.py has it compiled by cffi
     kernel.c        which version of the step runs, and how many threads share it
     team.h, team.c  threads that share the work
     thread.h        a thread on POSIX and on Windows
@@ -43,7 +42,7 @@ from makemore_bp.engines.native.library import (
 )
 from makemore_bp.network.batchnorm import EPS
 
-__all__ = ["NativeKernel", "available", "instruction_sets", "why_not"]
+__all__ = ["NativeKernel", "available", "instruction_set", "instruction_sets", "why_not"]
 
 
 class NativeKernel:
@@ -150,9 +149,7 @@ class NativeKernel:
 
     def _create(self, options: Mapping[str, float], step: int) -> Any:
         sizes = vars(self._sizes) | {"batch": self._batch_size}
-        network = lib.network_create(
-            ffi.new("Sizes *", sizes), ffi.new("Options *", options), step
-        )
+        network = lib.network_create(ffi.new("Sizes *", sizes), ffi.new("Options *", options), step)
         if network == ffi.NULL:
             raise MemoryError("a network of these sizes does not fit into memory")
         return ffi.gc(network, lib.network_destroy)

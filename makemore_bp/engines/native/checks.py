@@ -5,13 +5,13 @@ Nothing is converted. What comes out is what C takes: pointers, numbers and stru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from makemore_bp.engines.native.library import ffi, lib
+from makemore_bp.engines.native.library import either, ffi, lib
 from makemore_bp.network.parameters import Sizes
 
 MOST_THREADS = 1024
@@ -97,7 +97,7 @@ def activation(name: str) -> int:
     """Its number in kernel.h."""
     numbers = {"tanh": lib.TANH, "relu": lib.RELU}
     if name not in numbers:
-        raise ValueError(f"activation must be {_either(numbers)}, not {name!r}")
+        raise ValueError(f"activation must be {either(numbers)}, not {name!r}")
     return int(numbers[name])
 
 
@@ -105,17 +105,12 @@ def _require(name: str, tensor: Tensor, *dtypes: torch.dtype) -> None:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}")
     if tensor.dtype not in dtypes:
-        words = _either(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        words = either(str(dtype).removeprefix("torch.") for dtype in dtypes)
         raise TypeError(f"{name} must be {words}, not {str(tensor.dtype).removeprefix('torch.')}")
     if not tensor.is_cpu:
         raise TypeError(f"{name} must be on the CPU, not on {tensor.device}")
     if not tensor.is_contiguous() or tensor.is_neg():
         raise ValueError(f"{name} must be C-contiguous")
-
-
-def _either(words: Iterable[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _refuse_ids(stream: Tensor, vocabulary: int) -> None:

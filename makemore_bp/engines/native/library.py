@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,9 +16,11 @@ ffi: Any = None
 lib: Any = None
 _missing: str | None = None
 try:
-    from makemore_bp.engines.native._kernel import ffi, lib
+    from makemore_bp.engines.native import _kernel
 except ImportError as error:
     _missing = str(error)
+else:
+    ffi, lib = _kernel.ffi, _kernel.lib
 
 
 def why_not() -> str | None:
@@ -52,9 +55,15 @@ def instruction_set() -> tuple[str, int]:
             "machine. Take {names}, or unset {variable} to get the widest.",
             variable=VARIABLE,
             wanted=os.environ[VARIABLE],
-            names=" or ".join(present),
+            names=either(present),
         )
     return wanted, present[wanted]
+
+
+def either(words: Iterable[str]) -> str:
+    """The words as a choice: ``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _present() -> dict[str, int]:
