@@ -23,7 +23,6 @@ from makemore_bp import config, dataset
 from makemore_bp.dataset import Examples
 from makemore_bp.engines import native
 from makemore_bp.engines.engine import Work
-from makemore_bp.engines.native_engine import threads
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
@@ -84,7 +83,7 @@ class Task:
 
 
 def ours_native(task: Task) -> Train:
-    return kernel_on(threads(task.work("fused")), task)
+    return kernel_on(task.work("fused").threads, task)
 
 
 def kernel_on(threads: int, task: Task) -> Train:

@@ -4,7 +4,7 @@
 
 For growing batches and hidden layers the native and the torch engine take turns, on one core and
 on all; the table shows medians in microseconds a step, and what all cores gain. Where they gain
-nothing the step is too small for threads (THREAD_WORTH in makemore_bp/engines/native_engine.py).
+nothing the step is too small for threads (THREAD_WORTH in makemore_bp/engines/engine.py).
 """
 
 from __future__ import annotations

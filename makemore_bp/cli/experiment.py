@@ -68,7 +68,7 @@ def run(
     """
     from makemore_bp.cli.experiment_progress import ExperimentProgress
     from makemore_bp.experiments import results, runner, schema
-    from makemore_bp.training.signals import Interrupted
+    from makemore_bp.signals import Interrupted
 
     experiment = schema.read(file)
     folder = out or Path("experiments") / _stem(experiment.content.name)

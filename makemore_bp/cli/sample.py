@@ -88,10 +88,11 @@ def sample(
 
 
 def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> None:
+    from makemore_bp import signals
     from makemore_bp.ranks.process_group import joined
     from makemore_bp.ranks.sampling import draw
     from makemore_bp.sampling import Sampler
-    from makemore_bp.training import signals, start
+    from makemore_bp.training import start
 
     with joined(here) as group:
         checkpoint = start.saved_state(run, group)

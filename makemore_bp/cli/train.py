@@ -46,8 +46,8 @@ def train(
     from makemore_bp import config as configs
     from makemore_bp.cli.progress import ProgressReporter
     from makemore_bp.ranks import group
+    from makemore_bp.signals import Interrupted
     from makemore_bp.training import start
-    from makemore_bp.training.signals import Interrupted
 
     quiet = quiet or not launch.speaks()
     if resume is not None:

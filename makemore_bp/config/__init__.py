@@ -1,4 +1,10 @@
-"""The configuration of a run: what its keys are, and how YAML becomes one."""
+"""The configuration of a run: what its keys are, and how YAML becomes one.
+
+schema.py       every key, with its default, its bounds and what it means
+reading.py      how a file and overrides become a configuration
+messages.py     what is said of one that is not valid
+schedule.py     the learning rate of a step
+"""
 
 from makemore_bp.config.messages import unknown_key
 from makemore_bp.config.reading import Setting, absolute, build, data_path, load

@@ -74,7 +74,7 @@ class Data(_Section):
 
 
 class Model(_Section):
-    """The sizes of the network."""
+    """The sizes of the network, and its non-linearity."""
 
     block_size: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000)] = 3
     """Characters of context; no word is longer than 1,000."""
@@ -82,6 +82,8 @@ class Model(_Section):
     """Length of a character's embedding vector."""
     n_hidden: Count = 200
     """Units of the hidden layer."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """The hidden layer's non-linearity."""
 
 
 class Backward(_Section):

@@ -14,6 +14,10 @@ from makemore_bp.dataset import Examples
 from makemore_bp.network.parameters import Sizes
 from makemore_bp.network.passes import Network
 
+# The multiplications of a step for which one more thread pays. With fewer for each, threads gain
+# little (benchmarks/crossover.py) and lose much where something else takes a core.
+THREAD_WORTH = 20_000_000
+
 
 @dataclass(frozen=True)
 class Work:
@@ -38,6 +42,15 @@ class Work:
         """The multiplications of a step's six matrix products."""
         fan_in, n_hidden = self.sizes.shapes["W1"]
         return 3 * self.batch_size * n_hidden * (fan_in + self.sizes.vocabulary)
+
+    @property
+    def threads(self) -> int:
+        """How many threads a step is worth on a CPU.
+
+        At most as many as PyTorch takes, so that what holds PyTorch back (``OMP_NUM_THREADS``, a
+        process bound to some of the cores) holds every engine.
+        """
+        return max(1, min(torch.get_num_threads(), self.multiplications // THREAD_WORTH))
 
 
 class Engine(ABC):

@@ -10,10 +10,6 @@ from torch import Tensor
 from makemore_bp.engines import native
 from makemore_bp.engines.engine import Engine, Work
 
-# The multiplications of a step for which the kernel takes one more thread. With fewer for each,
-# threads gain little (benchmarks/crossover.py) and lose much where something else takes a core.
-THREAD_WORTH = 20_000_000
-
 
 class NativeEngine(Engine):
     """Float32 on the CPU, with the fused backward passes; every size."""
@@ -39,8 +35,7 @@ class NativeEngine(Engine):
 
     @classmethod
     def remark(cls, work: Work) -> str:
-        share = threads(work)
-        by = f", shared by {share:,} threads" if share > 1 else ""
+        by = f", shared by {work.threads:,} threads" if work.threads > 1 else ""
         millions = work.multiplications / 1e6
         return f"the fastest for {millions:,.1f} million multiplications a step{by}"
 
@@ -54,7 +49,8 @@ class NativeEngine(Engine):
             work.weight_decay,
             work.seed,
             step,
-            threads(work),
+            work.threads,
+            work.network.kind("activation"),
         )
 
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
@@ -68,12 +64,3 @@ class NativeEngine(Engine):
     def parameters(self) -> dict[str, Tensor]:
         """See ``Engine.parameters``."""
         return self._kernel.parameters()
-
-
-def threads(work: Work) -> int:
-    """How many threads the kernel takes for a step of some work.
-
-    At most as many as PyTorch, so that what holds PyTorch back (``OMP_NUM_THREADS``, a process
-    bound to some of the cores) holds both.
-    """
-    return max(1, min(torch.get_num_threads(), work.multiplications // THREAD_WORTH))

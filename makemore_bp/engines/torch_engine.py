@@ -32,12 +32,13 @@ class TorchEngine(Engine):
         self._weight_decay = work.weight_decay
         self._masks = masks(work)
         self._step_number = step
+        self._threads = work.threads
 
     @torch.inference_mode()
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
         """See ``Engine.advance``. Nothing waits for the device before the losses at the end."""
         Xs, Ys = self._examples.batch(indices.to(self._device))
-        with fixed_order(self._device):
+        with fixed_order(self._device, self._threads):
             losses = [self._step(Xb, Yb, lr) for Xb, Yb, lr in zip(Xs, Ys, rates, strict=True)]
         return torch.stack(losses).cpu()
 

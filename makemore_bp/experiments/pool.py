@@ -23,8 +23,8 @@ from types import TracebackType
 from typing import IO, Any
 
 import makemore_bp
+from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.text import visible
-from makemore_bp.training.signals import Interrupted, Stop
 
 POLL_SECONDS = 0.1  # how long a request to stop may go unnoticed
 SAVING_SECONDS = 60.0  # how long workers may take to save when they are told to stop

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from makemore_bp import signals
 from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
 from makemore_bp.experiments import expansion
@@ -18,7 +19,7 @@ from makemore_bp.experiments.folder import Changes, Plan
 from makemore_bp.experiments.pool import Message, Pool, Task, cores
 from makemore_bp.experiments.schema import Experiment
 from makemore_bp.text import visible
-from makemore_bp.training import run_folder, signals
+from makemore_bp.training import run_folder
 
 MENTIONED = 3  # runs that a message names before it says how many more there are
 

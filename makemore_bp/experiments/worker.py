@@ -25,9 +25,9 @@ from makemore_bp import config as configs
 from makemore_bp import yaml_reading
 from makemore_bp.config import Config
 from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.signals import Interrupted
 from makemore_bp.training import run_folder, start
 from makemore_bp.training.probe import probe
-from makemore_bp.training.signals import Interrupted
 
 if TYPE_CHECKING:
     from torch import Tensor

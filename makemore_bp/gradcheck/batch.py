@@ -13,9 +13,11 @@ from makemore_bp.config import Config
 from makemore_bp.engines import configured
 from makemore_bp.engines.choice import named
 from makemore_bp.engines.engine import Engine, Work
+from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.engines.torch_engine import masks
 from makemore_bp.errors import RequestError
 from makemore_bp.network.passes import Network
+from makemore_bp.network.stage import Record
 from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.group import ALONE, Group
 from makemore_bp.training.memory import refuse_what_does_not_fit
@@ -37,6 +39,17 @@ class Batch:
     def given(self) -> dict[str, Any]:
         """What the forward pass is given besides parameters and batch."""
         return {} if self.mask is None else {"mask": self.mask}
+
+    @torch.no_grad()
+    def forward(self) -> Record:
+        """Every tensor of the forward pass by name."""
+        return self.network.forward(self.parameters, self.Xb, self.Yb, **self.given)
+
+    @torch.no_grad()
+    def backward(self, record: Record | None = None) -> dict[str, Tensor]:
+        """Every gradient by name (``dlogits``, ..., ``dC``), of this forward pass or a new one."""
+        with fixed_order(str(self.Xb.device)):
+            return self.network.backward(self.forward() if record is None else record)
 
     def double(self) -> Batch:
         """The same in float64."""

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.judge import SAFETY, Status, TensorReport, agree, judge
 from makemore_bp.gradcheck.reference import Reference, reference
@@ -49,7 +47,8 @@ def check(batch: Batch, gradients: Mapping[str, Tensor] | None = None) -> Check:
     """Judges the network's own pass on a batch, or another pass's ``gradients``, by name (``dC``,
     ..., and ``loss``), such as an engine's. Only what was computed is listed."""
     if gradients is None:
-        gradients = own_gradients(batch)
+        record = batch.forward()
+        gradients = {**batch.backward(record), "loss": record["loss"]}
     true = reference(batch)
     reports = judge(gradients, true, batch.network.rules)
     computed = tuple(report for report in reports if report.status is not Status.MISSING)
@@ -64,14 +63,6 @@ def check(batch: Batch, gradients: Mapping[str, Tensor] | None = None) -> Check:
         right,
         computed,
     )
-
-
-@torch.no_grad()
-def own_gradients(batch: Batch) -> dict[str, Tensor]:
-    """The gradients and the loss of the network's own pass."""
-    record = batch.network.forward(batch.parameters, batch.Xb, batch.Yb, **batch.given)
-    with fixed_order(str(batch.Xb.device)):
-        return {**batch.network.backward(record), "loss": record["loss"]}
 
 
 def worst(checks: Iterable[str]) -> Check:

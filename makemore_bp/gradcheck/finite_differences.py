@@ -12,7 +12,7 @@ size of the tensor to the entry's own, until the estimate is small; the best one
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -69,11 +69,11 @@ def finite_differences(batch: Batch, samples: int = SAMPLES) -> list[DifferenceR
     The pass is run in float64. Of a tensor with more than ``samples`` entries as many are drawn,
     always the same ones, half of them where the gradient is not zero.
     """
-    wide, network, plain = batch.double(), batch.network, batch.network.op_by_op
-    gradients = network.backward(network.forward(wide.parameters, wide.Xb, wide.Yb, **wide.given))
-    record = plain.forward(wide.parameters, wide.Xb, wide.Yb, **wide.given)
+    wide, network = batch.double(), batch.network
+    plain = replace(wide, network=network.op_by_op)
+    gradients, record = wide.backward(), plain.forward()
     return [
-        compare(name, plain, record, gradients["d" + name], samples)
+        compare(name, plain.network, record, gradients["d" + name], samples)
         for name in network.tensors
         if "d" + name in gradients
     ]

@@ -17,6 +17,7 @@ from makemore_bp.network import (
     dropout,
     embedding,
     linear,
+    relu,
     tanh,
 )
 from makemore_bp.network.stage import Record, Rule, Stage, call, reads, run_backward, run_forward
@@ -24,7 +25,7 @@ from makemore_bp.network.stage import Record, Rule, Stage, call, reads, run_back
 # The stages of which there is more than one kind, by the name under which each is asked for.
 CHOICES: dict[str, dict[str, Stage]] = {
     "batchnorm": {"op-by-op": batchnorm.op_by_op, "fused": batchnorm_fused.fused},
-    "activation": {"tanh": tanh.tanh},
+    "activation": {"tanh": tanh.tanh, "relu": relu.relu},
     "cross_entropy": {"op-by-op": cross_entropy.op_by_op, "fused": cross_entropy_fused.fused},
 }
 

@@ -31,12 +31,12 @@ from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.group import ALONE, Group
+from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
 from makemore_bp.training.metrics import Metrics, Unwritten
 from makemore_bp.training.parameter_statistics import parameter_statistics
-from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
@@ -236,10 +236,19 @@ class Training:
 
     def _diverged(self, step: int, what: str, lr: float) -> None:
         raise DivergedError(
-            f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
-            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {self._kept()}.",
+            f"The run has diverged: at step {step:,} {what}. {self._cause(lr)} The last good "
+            f"state, {self._kept()}.",
             step,
         )
+
+    def _cause(self, lr: float) -> str:
+        decay = self.config.train.weight_decay
+        if lr * decay > 1:
+            return (
+                f"The likely cause is the weight decay: a step takes {lr:g} * {decay:g} = "
+                f"{lr * decay:g} times W1 and W2 off themselves; try a smaller train.weight_decay."
+            )
+        return f"The likely cause is the learning rate ({lr:g} there); try a smaller train.lr."
 
     def _kept(self) -> str:
         saved = (self._began_at or None) if self._saved is None else self._saved
@@ -303,6 +312,7 @@ class Training:
         )
         if self._writes:
             checkpoint.save(self.folder / run_folder.CHECKPOINT)
+            self._saved = state.step
         self.ranks.largest([state.step])  # no rank counts on a state before it is on the disk
         self._saved = state.step
 

@@ -1,18 +1,10 @@
-"""Runs that the tests of reports look at; they are only read.
-
-Makes this folder's helpers importable as ``tests.report.report_helpers``.
-"""
+"""Runs that the tests of reports look at; they are only read."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = str(Path(__file__).parents[2])
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
 
 # What breaks pages and pictures: markup, quotes, mathematics, other scripts, a turned direction.
 WORDS = ["<script>", "&amp;", "a\"b'c", "$x$", "李明", "נועה", "anna", "hanna", "bo", "Zoë"]
