@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -15,7 +15,6 @@ from torch import Tensor
 from makemore_bp.engines import native
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
-from makemore_bp.network.stage import Record, Stage
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
@@ -91,16 +90,7 @@ def case() -> Callable[..., Case]:
     return make_case
 
 
-def forward_relu(hpreact: Tensor) -> Record:
-    return {"h": hpreact.clamp(min=0)}
-
-
-def dhpreact(hpreact: Tensor, dh: Tensor) -> Tensor:
-    return torch.where(hpreact > 0, dh, 0)
-
-
 @pytest.fixture(scope="session")
 def relu_heart() -> Network:
     """The heart with ReLU in the place of tanh."""
-    heart = Network.of(cross_entropy="fused", batchnorm="fused")
-    return replace(heart, activation=Stage("ReLU", forward_relu, (dhpreact,)))
+    return Network.of(cross_entropy="fused", batchnorm="fused", activation="relu")

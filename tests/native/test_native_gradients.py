@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -23,7 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from makemore_bp.network import embedding, linear
+from makemore_bp.engines import native
+from makemore_bp.network import batchnorm, embedding, linear
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record, run_forward
 
@@ -160,6 +162,17 @@ def test_the_lectures_own_sizes(case: Callable[..., Any], isa: str) -> None:
     assert_gradients_agree(some, isa, some.indices(1)[0])
 
 
+def test_what_keeps_the_root_away_from_zero_is_the_hearts(
+    case: Callable[..., Any], isa: str
+) -> None:
+    some = case()
+    small = some.kernel(isa).gradients(some.indices(1)[0])["dhprebn"]
+    with patch.object(batchnorm, "EPS", 0.5), patch.object(native, "EPS", 0.5):
+        assert_gradients_agree(some, isa, some.indices(1)[0])
+        large = some.kernel(isa).gradients(some.indices(1)[0])["dhprebn"]
+    assert (small - large).abs().max() > 1e-3
+
+
 def test_a_batch_of_one_example_over_and_over(case: Callable[..., Any], isa: str) -> None:
     some = case()
     assert_gradients_agree(some, isa, torch.full((32,), 7))
@@ -213,7 +226,7 @@ def test_a_gradient_pass_leaves_the_parameters_alone(case: Callable[..., Any], i
     ],
 )
 @pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
-def test_with_relu_every_gradient_is_that_of_its_formula(
+def test_with_relu_every_gradient_is_the_hearts(
     case: Callable[..., Any], isa: str, relu_heart: Network, sizes: dict[str, int], scale: float
 ) -> None:
     some = case(**sizes)
@@ -221,6 +234,14 @@ def test_with_relu_every_gradient_is_that_of_its_formula(
         tensor.mul_(scale)
     torch.manual_seed(0)
     assert_gradients_agree(some, isa, some.indices(1)[0], relu_heart, activation="relu")
+
+
+def test_gradcheck_finds_the_kernels_gradients_right_with_relu(
+    case: Callable[..., Any], cli: Any
+) -> None:
+    case()
+    result = cli("gradcheck", "--engine", "native", "--set", "model.activation=relu")
+    assert result.code == 0, result.out
 
 
 def test_a_unit_that_relu_switches_off_passes_nothing_back(

@@ -147,7 +147,7 @@ def test_where_no_thread_can_be_had_one_does_all_the_work(case: Callable[..., An
 
 
 @pytest.mark.parametrize("n_hidden", [1, 200])
-def test_a_network_with_relu_learns_as_its_formula_says(
+def test_a_network_with_relu_follows_the_hearts_losses(
     case: Callable[..., Any], isa: str, relu_heart: Network, n_hidden: int
 ) -> None:
     some, steps = case(n_hidden=n_hidden), 100

@@ -11,7 +11,7 @@
     batch.h         a minibatch's ids, and what differs in them
     network.h       what the step works on
     memory.c        where all of that lies, and how it gets in and out
-    kernel.h        what Python calls; setup.py has it compiled by cffi
+    kernel.h        what Python calls; cffi makes the module ``_kernel`` from it
     kernel.c        which version of the step runs, and how many threads share it
     team.h, team.c  threads that share the work
     thread.h        a thread on POSIX and on Windows
