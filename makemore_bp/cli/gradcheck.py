@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
+from makemore_bp.config import ENGINES
 from makemore_bp.errors import RequestError
 from makemore_bp.ranks import launch
 
@@ -34,13 +35,6 @@ class Precision(StrEnum):
     float64 = "float64"
 
 
-class EngineName(StrEnum):
-    """Whose gradients are checked."""
-
-    torch = "torch"
-    native = "native"
-
-
 def gradcheck(
     config: ConfigArgument = None,
     set_: Overrides = None,
@@ -53,7 +47,9 @@ def gradcheck(
     dtype: Annotated[
         Precision | None, typer.Option(help="Which precision.", show_default=False)
     ] = None,
-    engine: Annotated[EngineName, typer.Option(help="Whose gradients.")] = EngineName.torch,
+    engine: Annotated[
+        str, typer.Option(metavar="|".join(ENGINES), help="Whose gradients.")
+    ] = "torch",
     samples: Annotated[
         int,
         typer.Option(
@@ -106,7 +102,7 @@ def gradcheck(
         "dtype": dtype,
     }
     overrides = [f"{key}={value.value}" for key, value in chosen.items() if value is not None]
-    native = engine is EngineName.native
+    native = engine == "native"
     if native and config is None:
         overrides = ["backward.cross_entropy=fused", "backward.batchnorm=fused", *overrides]
     resolved = configs.load(config or DEFAULT, [*overrides, *(set_ or [])])
@@ -120,7 +116,7 @@ def gradcheck(
     elif file is not None:
         passed = _learner(file, resolved, timeout, as_json)
     else:
-        passed = _engine(resolved, engine.value, samples, as_json)
+        passed = _engine(resolved, engine, samples, as_json)
     if not passed:
         raise typer.Exit(1)
 

@@ -45,8 +45,16 @@ def choose(config: Config, work: Work) -> Choice:
 
 
 def named(name: str, work: Work) -> type[Engine]:
-    """The engine of that name: the fastest that can run the work, or the last one that cannot."""
+    """The engine of that name: the fastest that can run the work, or the last one that cannot.
+
+    Raises RequestError if there is no such engine.
+    """
     makers = [maker for maker in ENGINES if maker.name == name]
+    if not makers:
+        known = " or ".join(dict.fromkeys(maker.name for maker in ENGINES))
+        raise RequestError(
+            "There is no engine '{name}'. There are {known}.", name=name, known=known
+        )
     return next((maker for maker in makers if maker.obstacle(work) is None), makers[-1])
 
 
