@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
-from makemore_bp.config import ENGINES
 from makemore_bp.errors import RequestError
 from makemore_bp.ranks import launch
 
