@@ -47,7 +47,7 @@ def gradcheck(
         Precision | None, typer.Option(help="Which precision.", show_default=False)
     ] = None,
     engine: Annotated[
-        str, typer.Option(metavar="|".join(ENGINES), help="Whose gradients.")
+        str, typer.Option(metavar="ENGINE", help="Whose gradients: torch or native.")
     ] = "torch",
     samples: Annotated[
         int,

@@ -52,9 +52,7 @@ def named(name: str, work: Work) -> type[Engine]:
     makers = [maker for maker in ENGINES if maker.name == name]
     if not makers:
         known = " or ".join(dict.fromkeys(maker.name for maker in ENGINES))
-        raise RequestError(
-            "There is no engine '{name}'. There are {known}.", name=name, known=known
-        )
+        raise RequestError("There is no engine '{name}'. Take {known}.", name=name, known=known)
     return next((maker for maker in makers if maker.obstacle(work) is None), makers[-1])
 
 
