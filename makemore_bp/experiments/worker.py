@@ -24,17 +24,18 @@ import torch
 from makemore_bp import config as configs
 from makemore_bp import yaml_reading
 from makemore_bp.config import Config
-from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.errors import NO_MEMORY, DivergedError, RequestError, is_out_of_memory
+from makemore_bp.text import visible
 from makemore_bp.training import run_folder, start
 from makemore_bp.training.probe import probe
 from makemore_bp.training.signals import Interrupted
+from makemore_bp.training.smoothing import Smoothed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from makemore_bp.engines.choice import Choice
 
-SMOOTHING = 1000  # steps over which the reported loss is averaged
 PROGRESS_SECONDS = 0.25  # at most so often is progress told
 
 
@@ -59,7 +60,7 @@ class Reporter:
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._told = 0.0
-        self._loss: float | None = None
+        self._loss = Smoothed()
 
     def started(self, step: int, steps: int, choice: Choice) -> None:
         """See ``training.loop.Reporter``."""
@@ -68,14 +69,13 @@ class Reporter:
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         """See ``training.loop.Reporter``."""
-        mean, weight = float(losses.mean()), min(1.0, len(losses) / SMOOTHING)
-        self._loss = mean if self._loss is None else self._loss + weight * (mean - self._loss)
+        loss = self._loss.add(losses)
         now = time.perf_counter()
         if now - self._told > PROGRESS_SECONDS:
             self._told = now
             began, first = self._mark
             speed = (step - first) / (now - began)
-            self._parent.tell(event="progress", step=step, loss=self._loss, speed=speed)
+            self._parent.tell(event="progress", step=step, loss=loss, speed=speed)
 
     def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None:
         """See ``training.loop.Reporter``."""
@@ -114,10 +114,9 @@ def _answer(request: dict[str, Any], parent: Parent) -> dict[str, Any]:
         return {"event": "stopped", "reason": f"It was stopped by {error}."}
     except RequestError as error:
         return {"event": "failed", "reason": str(error)}
-    except MemoryError:
-        return {"event": "failed", "reason": "There was not enough memory."}
     except Exception as error:
-        return {"event": "failed", "reason": f"{type(error).__name__}: {error}"}
+        said = NO_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+        return {"event": "failed", "reason": visible(said, 1000)}
 
 
 def _config(request: dict[str, Any]) -> Config:

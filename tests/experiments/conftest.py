@@ -8,3 +8,5 @@ from pathlib import Path
 ROOT = str(Path(__file__).parent.parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
+
+from tests.report.report_helpers import sketched  # noqa: E402, F401 - a fixture
