@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 PROGRESS_SECONDS = 0.25  # at most so often is progress told
 
 
+class Listener(Protocol):
+    """Who is told how a request goes on."""
+
+    def tell(self, **message: Any) -> None:
+        """Takes one message."""
+
+
 class Parent:
     """The way back to the parent process. Nobody may be there any more; that ends elsewhere."""
 
@@ -57,7 +64,7 @@ class Parent:
 class Reporter:
     """Tells the parent how a run goes on, but not at every chunk."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, parent: Listener) -> None:
         self._parent = parent
         self._told = 0.0
         self._loss = Smoothed()
@@ -89,7 +96,7 @@ def main(threads: int) -> None:
     requests: queue.Queue[dict[str, Any] | None] = queue.Queue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     while (request := requests.get()) is not None:
-        parent.tell(**_answer(request, parent))
+        parent.tell(**answer(request, parent))
 
 
 def _listen(requests: queue.Queue[dict[str, Any] | None]) -> None:
@@ -101,7 +108,7 @@ def _listen(requests: queue.Queue[dict[str, Any] | None]) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _answer(request: dict[str, Any], parent: Parent) -> dict[str, Any]:
+def answer(request: dict[str, Any], parent: Listener) -> dict[str, Any]:
     """What has become of a request; whatever goes wrong with it ends only this request."""
     try:
         if request["do"] == "check":

@@ -9,4 +9,5 @@ ROOT = str(Path(__file__).parent.parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
+from tests.experiments.experiment_helpers import here  # noqa: E402, F401 - a fixture
 from tests.report.report_helpers import sketched  # noqa: E402, F401 - a fixture

@@ -7,15 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from makemore_bp.experiments import folder as folders
+from makemore_bp.experiments import runner, worker
+from makemore_bp.experiments.pool import Message, Task
 from makemore_bp.experiments.stored import Entry, Plan
+from makemore_bp.training.signals import Stop
 
 ROOT = Path(__file__).parents[2]
 LONG = 200_000  # steps that last long enough to be interrupted, a few thousand a second at most
@@ -67,6 +71,35 @@ def trained(folder: Path, runs: dict[str, tuple[dict[str, Any], int | None, floa
     plan = {name: entry(varied, seed) for name, (varied, seed, _) in runs.items()}
     folders.write(folder, Plan(name="trial", runs=plan))
     return folder
+
+
+class PoolHere:
+    """A pool whose only worker is this process: the same answers, no PyTorch to import again."""
+
+    def __init__(self, size: int, threads: int, stop: Stop) -> None:
+        self._messages: list[Message] = []
+
+    def __enter__(self) -> PoolHere:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def tell(self, **message: Any) -> None:
+        """What a worker's ``Parent`` does."""
+        self._messages.append(message)
+
+    def work(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Message]]:
+        """See ``Pool.work``."""
+        for task in tasks:
+            self._messages = []
+            last = worker.answer(task, self)
+            yield from ((task, message) for message in [*self._messages, last])
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Experiments run in this process."""
+    monkeypatch.setattr(runner, "Pool", PoolHere)
 
 
 @contextmanager
