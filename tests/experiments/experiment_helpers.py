@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,18 +57,23 @@ def entry(varied: dict[str, Any], seed: int | None = None) -> Entry:
 def finished(path: Path, val_loss: float | None) -> None:
     """The folder of a finished run, as far as results are read from it."""
     path.mkdir(parents=True)
-    summary = {"steps": 20, "train_loss": 2.0, "val_loss": val_loss, "test_loss": 9.0}
+    summary: dict[str, Any] = {
+        "steps": 20,
+        "train_loss": 2.0,
+        "val_loss": val_loss,
+        "test_loss": 9.0,
+    }
     summary |= {"engine": "torch", "steps_per_second": 1000.0, "seconds": 1.0}
     (path / "summary.json").write_text(json.dumps(summary))
     lines = [{"step": step, "loss": 3.0, "lr": 0.1, "val_loss": 2.9} for step in range(0, 20, 5)]
     (path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
-def trained(folder: Path, runs: dict[str, tuple[dict[str, Any], int | None, float]]) -> Path:
+def trained(folder: Path, runs: Mapping[str, tuple[Mapping[str, Any], int | None, float]]) -> Path:
     """An experiment's folder with finished runs: what varied, the seed, the validation loss."""
     for name, (_, _, val_loss) in runs.items():
         finished(folder / folders.RUNS / name, val_loss)
-    plan = {name: entry(varied, seed) for name, (varied, seed, _) in runs.items()}
+    plan = {name: entry(dict(varied), seed) for name, (varied, seed, _) in runs.items()}
     folders.write(folder, Plan(name="trial", runs=plan))
     return folder
 

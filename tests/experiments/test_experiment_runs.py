@@ -151,7 +151,7 @@ def test_killed_in_the_middle_and_run_again_it_has_the_table_of_an_undisturbed_o
         tmp_path / "trial.yaml",
         base=slow_base(words, 1000),
         grid={"train.lr": [0.1, 1e38]},
-        seeds=[1, 2],
+        seeds=[1, 2, 3],
     )
     undisturbed = finish("run", file, "--out", tmp_path / "once", "--jobs", "2", "--json")
     folder = tmp_path / "twice"
@@ -163,7 +163,7 @@ def test_killed_in_the_middle_and_run_again_it_has_the_table_of_an_undisturbed_o
         process.wait()
     assert workers
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")}
-    assert 0 < len(kept) < 3 and len(list(folder.glob("runs/*"))) < 5  # in the middle indeed
+    assert 0 < len(kept) < 3  # in the middle indeed
     again = finish(*arguments)
     assert not any(map(alive, workers))
     assert again[:2] == undisturbed[:2] and again[0] == 1

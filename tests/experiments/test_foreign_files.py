@@ -19,7 +19,7 @@ FOLDER = object()  # a folder where the file should be
 GOOD = {"train_loss": 2.0, "val_loss": 2.5, "test_loss": 2.6}
 ENDLESS = "1" + "0" * 400
 
-SUMMARIES = {
+SUMMARIES: dict[Any, str] = {
     "": "is not JSON",
     "[]": "should be a valid dictionary",
     "null": "should be a valid dictionary",
@@ -49,7 +49,7 @@ SUMMARIES = {
         ]
     },
 }
-FAILURES = {
+FAILURES: dict[Any, str] = {
     "3": "should be a valid dictionary",
     '{"status": "sad", "reason": ""}': "status should be 'diverged' or 'failed'",
     '{"status": "failed"}': "the key 'reason' is missing",
@@ -75,7 +75,7 @@ def plan_of(without: str = "", **changes: Any) -> str:
     return plan(runs={"a": one})
 
 
-PLANS = {
+PLANS: dict[Any, str] = {
     "nonsense": "is not JSON",
     "[]": "should be a valid dictionary",
     "{}": "the key 'format' is missing",
@@ -97,7 +97,7 @@ PLANS = {
     plan_of(without="data_sha256"): "'runs.a.data_sha256' is miss",
     FOLDER: "is not a regular file",
 }  # fmt: skip
-METRICS = [
+METRICS: list[Any] = [
     "",
     "nonsense\n",
     '{"step": 0}\n{"step": 5}\n',
