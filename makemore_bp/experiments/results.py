@@ -1,8 +1,8 @@
 """What the runs of an experiment have reached, ranked: the one reader and the one ranking.
 
 Runs that differ only in their seed form a group; groups are ranked by the mean of their validation
-losses. The test loss stands with each run and plays no part: whoever chooses by it has no test
-set any more. Tables, pages, plots and JSON draw what stands here and rank nothing themselves.
+losses. The test loss stands with each run and plays no part: a test set that somebody chooses by is
+not a test set any more. Tables, pages, plots and JSON draw what stands here and rank nothing.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Parent:
 
     def __init__(self) -> None:
         self._pipe = os.dup(sys.stdout.fileno())
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what others print is no answer
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what others print is not an answer
 
     def tell(self, **message: Any) -> None:
         """Sends one message."""

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from makemore_bp.experiments.expansion import slug
 from makemore_bp.experiments.formats import cell
 from makemore_bp.experiments.results import Group, Results, Spread
 from makemore_bp.report.drawing import BLUE, GREEN, INK, MUTED, PURPLE, VERMILION, Picture
@@ -124,7 +125,7 @@ def _over(found: Results, key: str) -> Picture:
 
     several = "" if len(found.columns) == 1 else ", with the best of the other keys at each value"
     return Picture(
-        f"by-{visible(key)}",
+        f"by-{slug(key)}",
         f"Validation loss against {key}",
         f"The lowest mean, {_spread(best_of[best]).mean:.4f}, is that of {key} = {best:g}.",
         f"A point is a run, the line joins the means{several}; a bar is the standard deviation "

@@ -14,7 +14,7 @@ from makemore_bp.training import metrics
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 KINDS = ("weight", "gradient", "update_ratio")
 SMOOTHING = 80  # a smoothed loss is the mean over an eightieth of a run to either side,
-LEAST_SMOOTHED = 10  # but over at least so many values, as far as they are no more than an eighth
+LEAST_SMOOTHED = 10  # but over at least this many values, up to an eighth of them
 LAST_STEP = 2**53  # the last that a float counts
 
 
@@ -60,7 +60,7 @@ class Series:
         return means
 
     def thinned(self, most: int) -> tuple[Numbers, Numbers]:
-        """Steps and values, evenly thinned to at most so many."""
+        """Steps and values, evenly thinned to at most ``most`` of them."""
         every = -(-len(self) // most) or 1
         return self.steps[::every], self.values[::every]
 

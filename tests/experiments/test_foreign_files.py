@@ -193,6 +193,30 @@ def test_metrics_are_drawn_as_far_as_they_are_numbers(
     assert cli("report", folder, "--tensorboard", folder / "board").code == 0
 
 
+@pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("../../x", [1, 2]),
+        ("\x1b[2J|`", [float("nan"), float("inf")]),
+        ("train.lr", [int(ENDLESS), -int(ENDLESS)]),
+        ("train.lr", [[1, [2]], {"0": {"1": None}}]),
+        ("_", ["$\\frac{", "\ud800"]),
+    ],
+)
+def test_whatever_was_varied_can_be_shown(
+    cli: Any, folder: Path, commands: list[list[object]], key: str, values: list[Any]
+) -> None:
+    runs = {
+        name: entry({key: value}).model_dump() for name, value in zip("ab", values, strict=True)
+    }
+    put(folder / "experiment.json", plan(runs=runs))
+    for command in commands[:-1]:
+        answer = cli(*command)
+        assert (answer.code, answer.err) == (0, ""), command
+        assert "\x1b" not in answer.out
+
+
 def test_keys_of_a_later_version_are_passed_over(cli: Any, folder: Path) -> None:
     known = json.loads((folder / "experiment.json").read_text())
     known["runs"]["a"]["colour"] = known["theme"] = "green"
