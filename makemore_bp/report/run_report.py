@@ -83,7 +83,7 @@ def _activations(seen: Observations) -> str:
     rows = []
     for moment, record in (("at the start", seen.start), ("now", seen.now)):
         cells = [f"{_mean_std(record[name])}" for name in ("hprebn", "hpreact", "h")]
-        flat = saturated(record["h"])
+        flat = saturated(seen, record)
         rows.append(
             (moment, *cells, f"{float(flat.double().mean()):.1%}", f"{int(flat.all(0).sum()):,}")
         )
@@ -92,7 +92,7 @@ def _activations(seen: Observations) -> str:
         ("", "hprebn", "hpreact", "h", "saturated", "units saturated throughout"),
         rows,
     ) + page.paragraph(
-        "Batchnorm turns hprebn into hpreact. Standard deviations near 1 before the tanh keep most "
+        "Batchnorm turns hprebn into hpreact. Standard deviations near 1 before a tanh keep most "
         "of its outputs out of the flat ends."
     )
 
