@@ -9,9 +9,10 @@ schedule.py     the learning rate of a step
 from makemore_bp.config.messages import unknown_key
 from makemore_bp.config.reading import Setting, absolute, build, data_path, load
 from makemore_bp.config.schedule import learning_rate, learning_rates
-from makemore_bp.config.schema import Config, Data, Seed, all_keys
+from makemore_bp.config.schema import ENGINES, Config, Data, Seed, all_keys
 
 __all__ = [
+    "ENGINES",
     "Config",
     "Data",
     "Seed",

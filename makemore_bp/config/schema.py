@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -27,6 +27,8 @@ def _whole(value: Any) -> Any:
 
 
 Switch = Literal["op-by-op", "fused"]
+EngineName = Literal["auto", "torch", "native"]
+ENGINES: tuple[str, ...] = get_args(EngineName)[1:]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**63)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
@@ -174,7 +176,7 @@ class Config(_Section):
     init: Init = Init()
     backward: Backward = Backward()
     train: Train = Train()
-    engine: Literal["auto", "torch", "native"] = "auto"
+    engine: EngineName = "auto"
     """How a chunk of steps is executed; auto takes the fastest that can do it."""
     device: str = "cpu"
     """Where the tensors live: cpu, cuda, cuda:N or mps."""

@@ -28,6 +28,9 @@ class NativeEngine(Engine):
                     f"the native engine runs the fused backward passes, and backward.{name} is "
                     f"{kind}"
                 )
+        known = native.ACTIVATIONS
+        if (kind := work.network.kind("activation")) not in known:
+            return f"the native engine knows {' and '.join(known)}, and model.activation is {kind}"
         if missing := native.why_not():
             return missing
         native.instruction_set()  # refuses a wrong name before anything is written

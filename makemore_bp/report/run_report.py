@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from makemore_bp.report import page, reproduce
+from makemore_bp.experiments import command
+from makemore_bp.report import page
 from makemore_bp.report.drawing import Picture, Rendered, render
 from makemore_bp.report.layer_pictures import layer_pictures, output_pictures
 from makemore_bp.report.loss_pictures import loss_pictures
@@ -153,7 +154,7 @@ def _configuration(seen: Observations) -> str:
     rows = [(key, _shown(value)) for key, value in run_folder.flat(config).items()]
     return (
         page.paragraph("The same run again, to the bit where the machine and PyTorch are the same:")
-        + page.code(reproduce.command(config))
+        + page.code(command.shell(command.training(config)))
         + page.table("The resolved configuration", ("key", "value"), rows, numbers=False)
         + page.paragraph(
             f"PyTorch {seen.saved.torch_version}. SHA-256 of the data file: "

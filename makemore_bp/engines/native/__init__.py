@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp.engines.native import checks
+from makemore_bp.engines.native.checks import ACTIVATIONS
 from makemore_bp.engines.native.library import (
     available,
     ffi,
@@ -42,7 +43,14 @@ from makemore_bp.engines.native.library import (
 )
 from makemore_bp.network.batchnorm import EPS
 
-__all__ = ["NativeKernel", "available", "instruction_set", "instruction_sets", "why_not"]
+__all__ = [
+    "ACTIVATIONS",
+    "NativeKernel",
+    "available",
+    "instruction_set",
+    "instruction_sets",
+    "why_not",
+]
 
 
 class NativeKernel:

@@ -14,6 +14,7 @@ from torch import Tensor
 from makemore_bp.engines.native.library import either, ffi, lib
 from makemore_bp.network.parameters import Sizes
 
+ACTIVATIONS = ("tanh", "relu")  # that the kernel knows
 MOST_THREADS = 1024
 
 _POINTERS = {torch.float32: "float *", torch.int64: "int64_t *"}
@@ -96,10 +97,9 @@ def refuse_options(batch_size: int, dropout: float, weight_decay: float, threads
 
 def activation(name: str) -> int:
     """Its number in kernel.h."""
-    numbers = {"tanh": lib.TANH, "relu": lib.RELU}
-    if name not in numbers:
-        raise ValueError(f"activation must be {either(numbers)}, not {name!r}")
-    return int(numbers[name])
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be {either(ACTIVATIONS)}, not {name!r}")
+    return int(getattr(lib, name.upper()))
 
 
 def _require(name: str, tensor: Tensor, *dtypes: torch.dtype) -> None:
