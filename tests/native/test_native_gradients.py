@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from makemore_bp.engines import native
-from makemore_bp.network import batchnorm, embedding, linear
+from makemore_bp.network import batchnorm_fused, embedding, linear
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record, run_forward
 
@@ -167,7 +167,7 @@ def test_what_keeps_the_root_away_from_zero_is_the_hearts(
 ) -> None:
     some = case()
     small = some.kernel(isa).gradients(some.indices(1)[0])["dhprebn"]
-    with patch.object(batchnorm, "EPS", 0.5), patch.object(native, "EPS", 0.5):
+    with patch.object(batchnorm_fused, "EPS", 0.5), patch.object(native, "EPS", 0.5):
         assert_gradients_agree(some, isa, some.indices(1)[0])
         large = some.kernel(isa).gradients(some.indices(1)[0])["dhprebn"]
     assert (small - large).abs().max() > 1e-3

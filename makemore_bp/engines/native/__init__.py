@@ -117,8 +117,7 @@ class NativeKernel:
 
         Raises ValueError, before the first step, for an index that is not an example's.
         """
-        steps = checks.steps_of(lrs)
-        rates = checks.pointer("lrs", lrs, (steps,))
+        rates, steps = checks.rates(lrs)
         taken = checks.pointer("indices", indices, (steps, self._batch_size), torch.int64)
         with self._door:
             return self._run(taken, rates, steps)

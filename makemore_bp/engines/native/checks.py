@@ -21,14 +21,15 @@ _POINTERS = {torch.float32: "float *", torch.int64: "int64_t *"}
 
 
 def pointer(
-    name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype = torch.float32
+    name: str, tensor: Tensor, shape: tuple[int, ...] | None, dtype: torch.dtype = torch.float32
 ) -> Any:
-    """Where the numbers of ``tensor`` lie, as long as the tensor lives.
+    """Where the numbers of ``tensor`` lie, as long as the tensor lives. Without ``shape``, any will
+    do.
 
     Raises TypeError or ValueError, with ``name`` in the message, if it is not what is asked for.
     """
     _require(name, tensor, dtype)
-    if tensor.shape != shape:
+    if shape is not None and tensor.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}")
     return ffi.cast(_POINTERS[dtype], tensor.data_ptr())
 
@@ -52,12 +53,12 @@ def sizes_of(parameters: Mapping[str, Tensor]) -> Sizes:
     return Sizes(vocabulary, fan_in // n_embd, n_embd, n_hidden)
 
 
-def steps_of(lrs: Tensor) -> int:
-    """How many steps these learning rates are for."""
-    _require("lrs", lrs, torch.float32)
+def rates(lrs: Tensor) -> tuple[Any, int]:
+    """Where the learning rates lie, and for how many steps they are."""
+    where = pointer("lrs", lrs, None)
     if lrs.dim() != 1 or not lrs.numel():
         raise ValueError("lrs must have one dimension, and at least one step")
-    return lrs.numel()
+    return where, lrs.numel()
 
 
 def examples(sizes: Sizes, stream: Tensor, positions: Tensor) -> tuple[Any, Any]:
