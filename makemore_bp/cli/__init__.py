@@ -5,6 +5,7 @@ train.py        sample.py      evaluate.py    gradcheck.py    exercise.py    exp
 report.py       config.py      data.py        one command each
 options.py      the options that several commands share
 progress.py     experiment_progress.py        what is shown while a run or an experiment goes on
+bars.py         what the two share
 tables.py       gradcheck_tables.py           learner_tables.py
 curve.py        report_text.py                the report in characters
 streams.py      standard streams that are closed, full or broken

@@ -15,5 +15,5 @@ comparison.py           the page of an experiment
 output.py               where the files go
 tensorboard.py          the same series for TensorBoard
 
-Only drawing.py, fonts.py and the *_pictures.py need matplotlib.
+Only drawing.py, fonts.py and the four modules of pictures need matplotlib.
 """
