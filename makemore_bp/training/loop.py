@@ -42,11 +42,24 @@ CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progre
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What is about to be trained: from ``step`` to ``steps``, by which engine, on which words, how
+    many parameters, and the folder that it is written to."""
+
+    step: int
+    steps: int
+    choice: Choice
+    words: str
+    parameters: int
+    folder: Path
+
+
 class Reporter(Protocol):
     """Who wants to know how the run goes on."""
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
-        """The loop begins at ``step`` with the engine that was chosen."""
+    def started(self, beginning: Beginning) -> None:
+        """The loop begins."""
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         """The steps up to ``step`` are done; ``losses`` are those of the last chunk."""
@@ -58,7 +71,7 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that keeps it to itself."""
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
+    def started(self, beginning: Beginning) -> None:
         pass
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
@@ -145,13 +158,14 @@ class Training:
         """
         self._saved = self.state.step if resumed else None
         self._began_at = self.state.step
+        train = self.config.train
         self._metrics = (
-            Metrics(self.folder, self.state.step, self._last_line())
+            Metrics(self.folder, self.state.step, (train.log_every, train.eval_every))
             if self._writes
             else Unwritten()
         )
         try:
-            self.reporter.started(self.state.step, self.config.train.steps, self.choice)
+            self.reporter.started(self._beginning())
             while self.state.step < self.config.train.steps:
                 self._until(self._next_pause())
             self._save()
@@ -164,11 +178,10 @@ class Training:
             run_folder.write_summary(self.folder, summary)
         return summary
 
-    def _last_line(self) -> int | None:
-        """The last step before this one that has a line in the metrics."""
-        train, before = self.config.train, self.state.step
-        every = (train.log_every, train.eval_every)
-        return max((before - 1) // e * e for e in every) if before else None
+    def _beginning(self) -> Beginning:
+        steps, words = self.config.train.steps, self.config.data.path
+        parameters = sum(p.numel() for p in self.state.parameters.values())
+        return Beginning(self.state.step, steps, self.choice, words, parameters, self.folder)
 
     def _next_pause(self) -> int:
         """The next step at which something happens between chunks."""
@@ -303,6 +316,7 @@ class Training:
         )
         if self._writes:
             checkpoint.save(self.folder / run_folder.CHECKPOINT)
+            self._saved = state.step
         self.ranks.largest([state.step])  # no rank counts on a state before it is on the disk
         self._saved = state.step
 
