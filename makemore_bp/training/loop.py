@@ -249,10 +249,19 @@ class Training:
 
     def _diverged(self, step: int, what: str, lr: float) -> None:
         raise DivergedError(
-            f"The run has diverged: at step {step:,} {what}. The likely cause is the learning "
-            f"rate ({lr:g} there); try a smaller train.lr. The last good state, {self._kept()}.",
+            f"The run has diverged: at step {step:,} {what}. {self._cause(lr)} The last good "
+            f"state, {self._kept()}.",
             step,
         )
+
+    def _cause(self, lr: float) -> str:
+        decay = self.config.train.weight_decay
+        if lr * decay > 1:
+            return (
+                f"The likely cause is the weight decay: a step takes {lr:g} * {decay:g} = "
+                f"{lr * decay:g} times W1 and W2 off themselves; try a smaller train.weight_decay."
+            )
+        return f"The likely cause is the learning rate ({lr:g} there); try a smaller train.lr."
 
     def _kept(self) -> str:
         saved = (self._began_at or None) if self._saved is None else self._saved

@@ -92,3 +92,13 @@ def test_the_command_exits_with_1_and_one_paragraph(words: Path, tmp_path: Path,
     answer = cli("train", *overrides, "--set", "model.n_hidden=4", "--out", tmp_path / "run")
     assert answer.code == 1 and answer.out == ""
     assert answer.err.startswith("Error: The run has diverged") and answer.err.count("\n") == 1
+
+
+def test_a_weight_decay_that_takes_off_more_than_there_is_is_named(
+    words: Path, tmp_path: Path
+) -> None:
+    resolved = config.load(
+        None, [f"data.path={words}", "train.batch_size=8", "train.weight_decay=1e6"]
+    )
+    with pytest.raises(DivergedError, match=r"a smaller train\.weight_decay"):
+        start.new(resolved, tmp_path / "run", SILENT)
