@@ -82,7 +82,7 @@ def train(
         except Interrupted as stopped:
             reporter.close()
             if not quiet:
-                streams.tell(f"Stopped and saved. To go on: {_command('train --resume', folder)}")
+                streams.tell(_stopped(folder))
             raise typer.Exit(stopped.exit_code) from None
     if not launch.speaks():
         return
@@ -142,6 +142,14 @@ def _refuse_with_resume(
             "--resume goes on with a run as it was configured, in its own folder: leave "
             "out CONFIG, --data, --out and --overwrite. --set train.steps=N trains longer."
         )
+
+
+def _stopped(folder: Path) -> str:
+    from makemore_bp.training import run_folder
+
+    if not (folder / run_folder.CHECKPOINT).exists():
+        return "Stopped before there was anything to save."
+    return f"Stopped and saved. To go on: {_command('train --resume', folder)}"
 
 
 def _command(words: str, folder: Path) -> str:

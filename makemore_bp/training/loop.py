@@ -139,7 +139,8 @@ class Training:
         self._engine = self._made()
         V, device = len(data.vocabulary), self.config.device
         self._splits = {
-            name: Weighted(data[name], V, device, ranks) for name in ("train", "val", "test")
+            name: Weighted(data[name], V, device, ranks, self._pause)
+            for name in ("train", "val", "test")
         }
         self._writes = ranks.rank == 0
 
@@ -170,6 +171,9 @@ class Training:
                 self._until(self._next_pause())
             self._save()
             summary = self._summary()
+        except Interrupted:  # in an evaluation; else this state is saved already
+            self._save()
+            raise
         except LostRankError as lost:
             raise LostRankError(f"{lost} The last state, {self._kept()}.") from None
         finally:
@@ -273,6 +277,11 @@ class Training:
         if signal:
             self._save()
             raise Interrupted(signal)
+
+    def _pause(self) -> None:
+        """Gives an evaluation up if the run was asked to stop. Ranks answer together, after it."""
+        if self.ranks is ALONE:
+            self.stop.check()
 
     def _calibrated(self) -> Statistics:
         if self._statistics is None or self._statistics[0] != self.state.step:

@@ -37,14 +37,10 @@ class Stop:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raises Asked if the run was asked to stop: for work between two states, such as an
-        evaluation, which is given up at its next block."""
+        """Raises Interrupted if the run was asked to stop: for long work between two states, such
+        as an evaluation, which asks at every block."""
         if self.signal is not None:
-            raise Asked
-
-
-class Asked(Exception):
-    """Work was given up because the run was asked to stop; whoever does it saves and ends."""
+            raise Interrupted(self.signal)
 
 
 @contextmanager

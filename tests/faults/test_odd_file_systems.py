@@ -98,7 +98,7 @@ def test_a_first_write_that_fails_leaves_nothing_in_the_way(
         with pytest.raises(RequestError, match="No space left on device"):
             start.new(settings(words), run)
     left = {path.name for path in run.iterdir()} if run.exists() else set()
-    assert left == ({"notes.txt", locks.LOCK} if existed else set())
+    assert left - {locks.LOCK} == ({"notes.txt"} if existed else set())
     assert start.new(settings(words, "train.steps=10"), run)["steps"] == 10
 
 
@@ -189,7 +189,7 @@ def test_nothing_is_written_through_a_link_in_a_run(
 ) -> None:
     outside, run = tmp_path / "outside", tmp_path / "run"
     start.new(settings(words), run)
-    (run / name).unlink()
+    (run / name).unlink(missing_ok=True)
     (run / name).symlink_to(outside)
     if not dangling:
         outside.write_text("precious")
