@@ -34,7 +34,7 @@ from makemore_bp.training.smoothing import Smoothed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from makemore_bp.engines.choice import Choice
+    from makemore_bp.training.loop import Beginning
 
 PROGRESS_SECONDS = 0.25  # at most so often is progress told
 
@@ -69,10 +69,11 @@ class Reporter:
         self._told = 0.0
         self._loss = Smoothed()
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
+    def started(self, beginning: Beginning) -> None:
         """See ``training.loop.Reporter``."""
+        step, steps, engine = beginning.step, beginning.steps, beginning.choice.engine
         self._mark = (time.perf_counter(), step)
-        self._parent.tell(event="started", step=step, steps=steps, engine=choice.engine)
+        self._parent.tell(event="started", step=step, steps=steps, engine=engine)
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         """See ``training.loop.Reporter``."""

@@ -9,8 +9,8 @@ import pytest
 from torch import Tensor
 
 from makemore_bp import config
-from makemore_bp.engines.choice import Choice
 from makemore_bp.training import start
+from makemore_bp.training.loop import Beginning
 
 if TYPE_CHECKING:
     from makemore_bp.report.drawing import Picture, Rendered
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Nobody:
     """A reporter that listens to nothing."""
 
-    def started(self, step: int, steps: int, choice: Choice) -> None: ...
+    def started(self, beginning: Beginning) -> None: ...
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None: ...
 
