@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.nn import functional
 
+from makemore_bp.dataset import counting
 from makemore_bp.training import evaluation, metrics, run_folder, start
 from makemore_bp.training.loop import Silent
 from makemore_bp.training.signals import Interrupted, caught
@@ -29,7 +31,7 @@ class Asking(Silent):
 def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts the blocks that losses look at, which are made as small as can be."""
     seen: list[int] = []
-    logits = evaluation.F.log_softmax
+    logits = functional.log_softmax
     monkeypatch.setattr(evaluation, "ELEMENTS", 1)
 
     def counted(*arguments: Any) -> Any:
@@ -38,7 +40,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             signal.raise_signal(signal.SIGTERM)
         return logits(*arguments)
 
-    monkeypatch.setattr(evaluation.F, "log_softmax", counted)
+    monkeypatch.setattr(functional, "log_softmax", counted)
     return seen
 
 
@@ -95,7 +97,7 @@ def test_a_run_that_is_stopped_at_its_very_end_tells_its_losses_when_it_is_resum
 def test_a_run_that_is_stopped_before_its_first_state_leaves_nothing(
     words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Any
 ) -> None:
-    numbered = evaluation.numbered
+    numbered = counting.numbered
 
     def asking(*arguments: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
