@@ -9,7 +9,6 @@ docs/api.md tells the rest. Everything is imported when it is first used, so tha
 can answer without PyTorch.
 
 api.py              what stands above
-__main__.py         python -m makemore_bp
 cli/                what a person types and sees
 report/             pictures of a run, and of many
 experiments/        grids of runs, their results and their ranking
@@ -24,9 +23,13 @@ dataset/            words, vocabulary, examples, splits
 config/             the configuration of a run
 yaml_reading.py     YAML, read strictly
 resources.py        the files that travel with the package
+signals.py          Ctrl-C and its like as a request that is answered between two chunks
+processes.py        child processes: started, listened to, ended with all that they started
 files.py            files that are written whole or not at all
 errors.py           the ways in which the tool says no
 text.py             text from strangers, made harmless
+
+A folder imports only from those below it.
 """
 
 from __future__ import annotations

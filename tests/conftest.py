@@ -1,4 +1,8 @@
-"""What the tests share: the command line as a function, small runs, the lecture's names."""
+"""What the tests share: the command line as a function, small runs, the lecture's names.
+
+The whole suite runs in a process for each core; files that are named run in one, because a worker
+loads PyTorch before its first test. ``-n 2`` asks for two workers in either case.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,22 @@ from pathlib import Path
 
 import pytest
 
+# Tensors are small here, and threads that wait for each other over them take most of the time.
+# Before PyTorch is imported; the tests' processes inherit it, and tests of threads ask for more.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 LECTURE_NAMES = ROOT.parent / "shared" / "data" / "names.txt"
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    return 0 if config.option.file_or_dir else None  # None is a worker for each core
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if config.option.file_or_dir:
+        return "these files only, in one process"
+    return "the whole suite: about four minutes on two cores"
 
 
 @dataclass(frozen=True)
@@ -46,14 +64,14 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def shell() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a command in a process of its own, for what only a real process shows."""
+    """Runs a command in a new interpreter, for what ``tests.processes`` does not show."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         environment.update(options.pop("env", {}))  # type: ignore[call-overload]
         command = [sys.executable, "-m", "makemore_bp", *map(str, arguments)]
         return subprocess.run(  # type: ignore[call-overload,no-any-return]
-            command, capture_output=True, text=True, timeout=120, env=environment, **options
+            command, capture_output=True, text=True, env=environment, **options
         )
 
     return run

@@ -1,5 +1,15 @@
 """What a person types and sees: one module a command, each a thin layer over a library function.
 
+app.py          the commands together, and how an error reaches the person
+train.py        sample.py      evaluate.py    gradcheck.py    exercise.py    experiment.py
+report.py       config.py      data.py        one command each
+options.py      the options that several commands share
+progress.py     experiment_progress.py        what is shown while a run or an experiment goes on
+bars.py         what the two share
+tables.py       gradcheck_tables.py           learner_tables.py
+curve.py        report_text.py                the report in characters
+streams.py      standard streams that are closed, full or broken
+
 PyTorch and everything that needs it is imported inside the commands, so that --help and --version
 answer at once.
 

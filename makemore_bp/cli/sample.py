@@ -123,9 +123,10 @@ def _sampler(checkpoint: Checkpoint, settings: Settings) -> Sampler:
 
 
 def _on_ranks(here: Place, run: Path, settings: Settings, answer: Answer) -> None:
+    from makemore_bp import signals
     from makemore_bp.ranks.process_group import joined
     from makemore_bp.ranks.sampling import draw
-    from makemore_bp.training import signals, start
+    from makemore_bp.training import start
 
     with joined(here) as group:
         checkpoint = start.saved_state(run, group)

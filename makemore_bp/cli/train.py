@@ -60,8 +60,8 @@ def train(
     """
     from makemore_bp.cli.progress import ProgressReporter
     from makemore_bp.ranks import group
+    from makemore_bp.signals import Interrupted
     from makemore_bp.training import start
-    from makemore_bp.training.signals import Interrupted
 
     if resume is not None:
         _refuse_with_resume(config, data, out, overwrite)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -36,6 +36,8 @@ class Together(ValueError):
 
 
 Switch = Literal["op-by-op", "fused"]
+EngineName = Literal["auto", "torch", "native"]
+ENGINES: tuple[str, ...] = get_args(EngineName)[1:]
 Normalize = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, lt=2**63), BeforeValidator(_whole)]
@@ -190,7 +192,7 @@ class Config(_Section):
     init: Init = Init()
     backward: Backward = Backward()
     train: Train = Train()
-    engine: Literal["auto", "torch", "native"] = "auto"
+    engine: EngineName = "auto"
     """How a chunk of steps is executed; auto takes the fastest that can do it."""
     device: str = "cpu"
     """Where the tensors live: cpu, cuda, cuda:N or mps."""

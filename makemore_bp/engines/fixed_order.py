@@ -11,7 +11,7 @@ from torch.utils import deterministic
 
 _switches = threading.Lock()
 _inside = 0
-_before: tuple[bool, bool, bool, int] = (False, False, True, 1)
+_before: tuple[int | str, bool, int] = ("default", True, 1)
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def _enter(threads: int | None) -> None:
         if _inside == 0:
             _before = _now()
             # The switch would also fill fresh memory with NaN; nothing here reads such memory.
-            _turn(True, False, False, threads or torch.get_num_threads())
+            _turn("error", False, threads or torch.get_num_threads())
         _inside += 1
 
 
@@ -54,17 +54,17 @@ def _leave() -> None:
             _turn(*_before)
 
 
-def _now() -> tuple[bool, bool, bool, int]:
+def _now() -> tuple[int | str, bool, int]:
     return (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.get_deterministic_debug_mode(),
         deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
         torch.get_num_threads(),
     )
 
 
-def _turn(enabled: bool, warns_only: bool, fills: bool, threads: int) -> None:
-    torch.use_deterministic_algorithms(enabled, warn_only=warns_only)
+def _turn(mode: int | str, fills: bool, threads: int) -> None:
+    # use_deterministic_algorithms does the same, but first imports PyTorch's compiler for a second.
+    torch.set_deterministic_debug_mode(mode)
     deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)

@@ -5,16 +5,12 @@ Read it in this order; each file is one stage, its forward function above its ba
     embedding.py             C[Xb], and the rows side by side
     linear.py                embcat @ W1 + b1, and h @ W2 + b2
     batchnorm.py             one operation a line      batchnorm_fused.py       in one line
-    tanh.py
-    dropout.py               h * mask, where it is asked for
+    tanh.py                  the lecture's activation  relu.py                  another one
+    dropout.py               h * mask, where it is asked for, and the output layer that reads it
     cross_entropy.py         one operation a line      cross_entropy_fused.py   in one line
-    passes.py                all of them in a row
+    passes.py                all of them in a row: the network as a value
     parameters.py            what is learned, and where it starts
-    stage.py                 how a rule finds what it reads
-
-A batch whose rows lie with several processes: ranks.py says how their sums become one, and
-batchnorm_distributed.py, batchnorm_fused_distributed.py and cross_entropy_distributed.py take the
-place of the stages that look across the batch.
+    stage.py                 what a stage is, and how a rule finds what it reads
 
 Only functions of tensors: nothing here reads a file, a setting or a clock, and nothing calls
 autograd. ``dx`` is always the derivative of the loss with respect to ``x``, of the shape of ``x``.

@@ -15,7 +15,7 @@ from time import perf_counter
 
 from makemore_bp.errors import LostRankError
 from makemore_bp.ranks.group import Group
-from makemore_bp.training.signals import Interrupted, Stop
+from makemore_bp.signals import Interrupted, Stop
 
 TURN_SECONDS = 0.1
 ENOUGH = 0  # said in place of the number of blocks a turn that come next

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from makemore_bp.config import Config
+from makemore_bp.config import ENGINES, Config
 from makemore_bp.dataset.words import CONTROL
 from makemore_bp.engines import configured
 from makemore_bp.errors import RequestError
@@ -21,7 +21,6 @@ KEY = "makemore_bp"  # of the metadata
 BLANK = "0" * 64  # what stands in the place of the checksum while it is computed
 MAX_HEADER = 32 * 2**20  # the vocabulary is the only part that grows, to a million characters
 MAX_PARTS = 200_000  # of JSON; a whole header has as many as its learning rate schedule
-_ENGINES = ("torch", "native")
 _SPARE = 2**20  # bytes for the two generators' states, a few kilobytes each
 _FOREIGN = "its header is damaged, or it is a file of another kind."
 
@@ -117,7 +116,7 @@ def _checked(about: dict[str, Any], end: int) -> Header:
         raise ValueError("its step is not a count")
     if not characters or len(set(characters)) < len(characters) or CONTROL.search(characters):
         raise ValueError("its vocabulary is not one of words")
-    if engine not in _ENGINES:
+    if engine not in ENGINES:
         raise ValueError(f"there is no engine {engine}")
     return Header(
         config=_config(about["config"]),

@@ -26,17 +26,16 @@ from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines import configured
 from makemore_bp.engines.choice import Choice
-from makemore_bp.engines.engine import Engine, Work
+from makemore_bp.engines.engine import Work
 from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
-from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.group import ALONE, Group
+from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.training import baselines, evaluation, run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.evaluation import Statistics, Weighted
 from makemore_bp.training.metrics import Metrics, Unwritten
 from makemore_bp.training.parameter_statistics import parameter_statistics
-from makemore_bp.training.signals import Interrupted, Stop
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
@@ -135,20 +134,14 @@ class Training:
     _began_at: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        data, ranks = self.data, self.ranks
-        self._engine = self._made()
+        data, ranks, state = self.data, self.ranks, self.state
+        self._engine = self.choice.make(self.work, state.parameters, state.step)
         V, device = len(data.vocabulary), self.config.device
         self._splits = {
             name: Weighted(data[name], V, device, ranks, self._pause)
             for name in ("train", "val", "test")
         }
         self._writes = ranks.rank == 0
-
-    def _made(self) -> Engine:
-        state = self.state
-        if self.ranks is ALONE:
-            return self.choice.make(self.work, state.parameters, state.step)
-        return RanksEngine(self.work, state.parameters, state.step, self.ranks)
 
     def run(self, resumed: bool = False) -> dict[str, Any]:
         """Trains to the last step and returns the summary, which is also written.

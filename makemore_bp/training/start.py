@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from makemore_bp import config as configs
-from makemore_bp import dataset, yaml_reading
+from makemore_bp import dataset, signals, yaml_reading
 from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines import configured
@@ -27,7 +27,7 @@ from makemore_bp.ranks import data as shared_data
 from makemore_bp.ranks.engine import RanksEngine, refuse_what_ranks_cannot
 from makemore_bp.ranks.group import ALONE, Group
 from makemore_bp.training import checkpoint as checkpoints
-from makemore_bp.training import run_folder, signals
+from makemore_bp.training import run_folder
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import SILENT, Reporter, State, Training
 from makemore_bp.training.memory import refuse_what_does_not_fit

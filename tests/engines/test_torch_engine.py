@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from makemore_bp import config
 from makemore_bp.dataset import load
+from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import check
@@ -63,3 +65,10 @@ def test_a_step_leaves_pytorchs_switches_as_they_were() -> None:
     TorchEngine(fused, parameters).advance(indices[:1], [0.1])
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+
+
+def test_turning_the_switches_loads_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing PyTorch's takes a second, which every start of a run would wait for."""
+    monkeypatch.setitem(sys.modules, "torch._inductor", None)
+    with fixed_order("cpu"):
+        assert torch.are_deterministic_algorithms_enabled()

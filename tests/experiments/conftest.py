@@ -1,10 +1,6 @@
-"""Makes this folder's helpers importable as ``tests.experiments.experiment_helpers``."""
+"""The fixtures of this folder's tests."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-ROOT = str(Path(__file__).parent.parent.parent)
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
+from tests.experiments.experiment_helpers import here  # noqa: F401 - a fixture
+from tests.report.report_helpers import sketched  # noqa: F401 - a fixture

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from makemore_bp.training import checkpoint, run_folder
+from tests.processes import finished
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -33,7 +33,6 @@ def test_at_whatever_call_the_disk_is_full_what_was_saved_stays_whole_and_can_go
         env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(library)},
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert answer.returncode == 0, answer.stderr
     calls = json.loads(answer.stdout)
@@ -42,7 +41,7 @@ def test_at_whatever_call_the_disk_is_full_what_was_saved_stays_whole_and_can_go
 
 
 def test_a_real_full_file_system_stops_the_run_with_its_checkpoint_whole(
-    words: Path, shell: Any
+    words: Path,
 ) -> None:
     """Needs a small file system to fill, which only root can mount."""
     mount = words.parent / "small"
@@ -51,7 +50,7 @@ def test_a_real_full_file_system_stops_the_run_with_its_checkpoint_whole(
         pytest.skip("a tmpfs of 100 kB cannot be mounted here")
     try:
         run = mount / "run"
-        answer = shell(
+        answer = finished(
             "train",
             *("--set", f"data.path={words}", "--set", "train.log_every=1"),
             *(

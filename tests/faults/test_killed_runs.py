@@ -10,20 +10,15 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from makemore_bp.engines import native
 from makemore_bp.training import run_folder
-from tests.faults import forked
+from tests.processes import Command, finished, started
 
-ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("MAKEMORE_BP_KILLS", "4"))
 FILES = ("checkpoint.safetensors", "metrics.jsonl", "config.yaml")
 STEPS = {"torch": 500, "native": 40_000}
@@ -34,10 +29,6 @@ ENGINES = [
         marks=pytest.mark.skipif(not native.available(), reason=native.why_not() or "built"),
     ),
 ]
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "makemore_bp", "train", *map(str, arguments)]
 
 
 def settings(words: Path, engine: str, steps: int) -> list[str]:
@@ -54,26 +45,13 @@ def settings(words: Path, engine: str, steps: int) -> list[str]:
     return [part for value in values for part in ("--set", value)]
 
 
-@contextmanager
-def started(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(path: Path, process: Command) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.002)
 
 
-def wait_for_steps(folder: Path, process: subprocess.Popen[str]) -> None:
+def wait_for_steps(folder: Path, process: Command) -> None:
     """Until the loop is well on its way."""
     wait_for(folder / "metrics.jsonl", process)
     while (folder / "metrics.jsonl").stat().st_size < 500:
@@ -87,22 +65,14 @@ def result(folder: Path) -> tuple[list[bytes], dict[str, float]]:
     return [(folder / name).read_bytes() for name in FILES], losses
 
 
-def killed(arguments: list[str], folder: Path, after: float) -> bool:
-    """Trains and kills the process so many seconds after it has begun; False if it was done."""
-    process = forked.started(*arguments, "--out", folder, "--overwrite", "--quiet")
-    while not (folder / "config.yaml").exists() and process.is_alive():
-        time.sleep(0.001)
-    time.sleep(after)
-    process.kill()
-    process.join()
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
-
-
-def finished(*arguments: object) -> None:
-    process = forked.started(*arguments, "--quiet")
-    process.join(120)
-    assert process.exitcode == 0
+def trained(*arguments: object, seconds: float = 0.0) -> float | None:
+    """The processor time that it took to train; None if ``seconds`` of it were not enough."""
+    line = (seconds, "train", *arguments, "--quiet")
+    answer = finished(*line, module="tests.faults.mortal")
+    if seconds and answer.returncode == -signal.SIGPROF:
+        return None
+    assert answer.returncode == 0, answer.stderr
+    return float(answer.stdout)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -111,10 +81,8 @@ def test_a_run_killed_at_any_instant_resumes_to_the_same_bytes(
 ) -> None:
     options = settings(words, engine, STEPS[engine])
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "run"
-    finished(*options, "--out", undisturbed)  # once before, so that all is loaded
-    began = time.monotonic()
-    finished(*options, "--out", undisturbed, "--overwrite")
-    lasted = time.monotonic() - began
+    lasted = trained(*options, "--out", undisturbed)
+    assert lasted is not None
     generator = random.Random(engine)
     kills = 0
     steps: set[int] = set()
@@ -122,14 +90,14 @@ def test_a_run_killed_at_any_instant_resumes_to_the_same_bytes(
         if kills >= KILLS and (len(steps) > 1 or KILLS < 4):
             break
         shutil.rmtree(folder, ignore_errors=True)
-        if not killed(options, folder, generator.uniform(0, lasted)):
+        if trained(*options, "--out", folder, seconds=generator.uniform(0, lasted)) is not None:
             continue
         kills += 1
         if (folder / "checkpoint.safetensors").exists():
             steps.add(run_folder.read(folder).step)
-            finished("--resume", folder)
+            trained("--resume", folder)
         else:
-            finished(*options, "--out", folder, "--overwrite")
+            trained(*options, "--out", folder, "--overwrite")
         assert result(folder) == result(undisturbed), f"kill {kills}"
         left = {path.name for path in folder.iterdir()} - {".lock", "summary.json", *FILES}
         assert not left
@@ -147,10 +115,10 @@ def test_a_signal_saves_and_says_how_to_go_on(
 ) -> None:
     folder = tmp_path / "run with a space"
     options = settings(words, engine, 400 * STEPS[engine])
-    with started(command(*options, "--out", folder)) as process:
+    with started("train", *options, "--out", folder) as process:
         wait_for_steps(folder, process)
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate()
     assert process.returncode == code
     assert out == "" and "Traceback" not in err
     assert f"makemore-bp train --resume '{folder}'" in err
@@ -165,12 +133,12 @@ def test_more_than_one_ctrl_c_leaves_at_once_with_a_whole_checkpoint(
 ) -> None:
     folder = tmp_path / "run"
     options = settings(words, "torch", 400 * STEPS["torch"])
-    with started(command(*options, "--out", folder)) as process:
+    with started("train", *options, "--out", folder) as process:
         wait_for_steps(folder, process)
         for _ in range(times):
             process.send_signal(signal.SIGINT)
             time.sleep(0.001 if times == 2 else 0.05)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in err and "Exception ignored" not in err
     assert run_folder.read(folder).step >= 0
@@ -182,21 +150,21 @@ def test_a_second_run_into_the_folder_is_refused_while_the_first_lives(
 ) -> None:
     folder = tmp_path / "run"
     options = settings(words, "torch", 400 * STEPS["torch"])
-    with started(command(*options, "--out", folder)) as first:
+    with started("train", *options, "--out", folder) as first:
         wait_for_steps(folder, first)
         for again in (["--resume", folder], [*options, "--out", folder, "--overwrite"]):
-            with started(command(*again)) as second:
-                _, err = second.communicate(timeout=60)
+            with started("train", *again) as second:
+                _, err = second.communicate()
             assert second.returncode == 2 and "another run" in err
         assert first.poll() is None
         first.send_signal(signal.SIGKILL)
         first.wait()
     metrics = folder / "metrics.jsonl"
     before = metrics.stat().st_mtime_ns
-    with started(command("--resume", folder)) as third:
+    with started("train", "--resume", folder) as third:
         while metrics.stat().st_mtime_ns == before:  # it writes once it answers to signals
             assert third.poll() is None, third.communicate()
             time.sleep(0.01)
         third.send_signal(signal.SIGTERM)
-        third.communicate(timeout=30)
+        third.communicate()
     assert third.returncode == 143

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch.nn import functional
+import torch.nn.functional as F
 
 from makemore_bp.dataset import counting
+from makemore_bp.signals import Interrupted, caught
 from makemore_bp.training import evaluation, metrics, run_folder, start
 from makemore_bp.training.loop import Silent
-from makemore_bp.training.signals import Interrupted, caught
 from tests.faults.test_odd_file_systems import settings
 
 
@@ -31,7 +31,7 @@ class Asking(Silent):
 def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts the blocks that losses look at, which are made as small as can be."""
     seen: list[int] = []
-    logits = functional.log_softmax
+    logits = F.log_softmax
     monkeypatch.setattr(evaluation, "ELEMENTS", 1)
 
     def counted(*arguments: Any) -> Any:
@@ -40,7 +40,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             signal.raise_signal(signal.SIGTERM)
         return logits(*arguments)
 
-    monkeypatch.setattr(functional, "log_softmax", counted)
+    monkeypatch.setattr(F, "log_softmax", counted)
     return seen
 
 

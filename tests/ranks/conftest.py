@@ -1,15 +1,10 @@
-"""Makes this folder's helpers importable as ``tests.ranks.rank_threads``."""
+"""What the tests over several processes share."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = str(Path(__file__).parent.parent.parent)
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ import torch
 from makemore_bp.errors import RequestError
 from makemore_bp.ranks import sampling as ranks_sampling
 from makemore_bp.sampling import BLOCK, Sampler, Settings
+from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.training import run_folder
-from makemore_bp.training.signals import Interrupted, Stop
 from tests.ranks.rank_threads import ThreadRanks, on_ranks
 from tests.ranks.torchruns import PATIENCE, ROOT, torchrun
 

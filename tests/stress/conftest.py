@@ -1,16 +1,11 @@
-"""A trained run that the tests look at from everywhere, and ``tests.fuzz.inputs``, importable."""
+"""A trained run that the tests look at from everywhere."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = str(Path(__file__).parent.parent.parent)
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from makemore_bp.errors import RequestError
 from makemore_bp.files import write_whole
+from tests.processes import finished
 
 ROOT = Path(__file__).parents[2]
 TINY = ["model.n_hidden=4", "train.steps=5", "train.batch_size=4"]
@@ -27,7 +28,6 @@ def program(*arguments: object, flags: tuple[str, ...] = (), **options: Any) -> 
         env={key: value for key, value in environment.items() if value is not None},
         capture_output=True,
         text=True,
-        timeout=120,
         **options,
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_a_home_that_is_missing_or_cannot_be_written_matters_to_nobody(
     home: str | None, words: Path
 ) -> None:
     here = words.parent
-    answer = program(
+    answer = finished(
         "train", *overrides("data.path=words.txt"), "--out", "run", cwd=here,
         env={"HOME": home, "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home},
     )  # fmt: skip
@@ -81,7 +81,7 @@ def test_a_working_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
     )
     answer = subprocess.run(
         ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert answer.returncode == 2 and "working folder" in answer.stderr
     assert "Traceback" not in answer.stderr
@@ -114,10 +114,10 @@ def test_a_name_that_is_no_unicode_is_refused_or_used_but_never_a_traceback(word
     except OSError:
         pytest.skip("this file system takes only names in UTF-8")
     here = words.parent
-    assert program("data", "info", name, cwd=here).returncode == 0
-    refused = program("train", *overrides(), "--set", f"data.path={name}", cwd=here)
+    assert finished("data", "info", name, cwd=here).returncode == 0
+    refused = finished("train", *overrides(), "--set", f"data.path={name}", cwd=here)
     assert refused.returncode == 2 and "only Unicode text; rename the file" in refused.stderr
-    run = program("train", *overrides("data.path=words.txt"), "--out", name + "run", cwd=here)
+    run = finished("train", *overrides("data.path=words.txt"), "--out", name + "run", cwd=here)
     assert run.returncode == 0 and "\\udcff" in run.stdout
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
-import pty
-import select
 import signal
 import socket
 import struct
@@ -14,9 +13,12 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.processes import Command
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = f"'{sys.executable}' -m makemore_bp"
@@ -30,7 +32,6 @@ def in_shell(line: str, here: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
     )
 
 
@@ -40,8 +41,8 @@ def in_shell(line: str, here: Path) -> subprocess.CompletedProcess[str]:
         ("{} config show >&-", 0, ""),
         ("{} --help >&-", 0, ""),
         ("{} config show >&- 2>&-", 0, ""),
-        ("{} config check nothing.yaml 2>&-", 2, ""),
-        ("{} config check nothing.yaml >&- 2>&- <&-", 2, ""),
+        ("{} config show nothing.yaml 2>&-", 2, ""),
+        ("{} config show nothing.yaml >&- 2>&- <&-", 2, ""),
         ("{} nonsense 2>&-", 2, ""),
         ("{} config show | true", 0, ""),
         ("{} config schema | head -n 1 >/dev/null", 0, ""),
@@ -49,11 +50,11 @@ def in_shell(line: str, here: Path) -> subprocess.CompletedProcess[str]:
         ("{} train --help | true", 0, ""),
         ("{} data info bundled:towns | true", 0, ""),
         ("{} nonsense 2>&1 | true", 2, ""),
-        ("{} config check nothing.yaml 2>&1 >/dev/null | true", 2, ""),
+        ("{} config show nothing.yaml 2>&1 >/dev/null | true", 2, ""),
         ("{} config show >/dev/full", 2, "Error: No space left on device."),
         ("{} --version >/dev/full", 2, "Error: No space left on device."),
         ("{} --help >/dev/full", 2, "Error: No space left on device."),
-        ("{} config check nothing.yaml 2>/dev/full", 2, ""),
+        ("{} config show nothing.yaml 2>/dev/full", 2, ""),
         ("{} nonsense 2>/dev/full", 2, ""),
     ],
 )
@@ -96,7 +97,7 @@ def test_words_are_written_in_blocks_where_nobody_watches(unbuffered: str, run: 
     with ours, subprocess.Popen(command, stdout=theirs.fileno(), env=environment) as process:
         theirs.close()
         blocks = messages(ours)
-        assert process.wait(120) == 0
+        assert process.wait() == 0
     assert b"".join(blocks).count(b"\n") == 5000
     assert len(blocks) < 50
 
@@ -108,7 +109,7 @@ def test_a_terminal_sees_words_as_they_come(
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     terminal = Terminal(["sample", str(run), "-n", "1000000000"], 80)
     first = os.read(terminal.end, 65536)
-    os.kill(terminal.pid, signal.SIGINT)
+    terminal.process.send_signal(signal.SIGINT)
     assert b"\n" in first and len(first) < 4096, "less than a block is shown already"
     shown = terminal.output()
     assert terminal.code() == 130 and "Traceback" not in shown
@@ -136,7 +137,7 @@ def test_an_interrupted_sample_ends_with_130(unbuffered: str, run: Path) -> None
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as process:
         assert process.stdout is not None and process.stdout.read(1)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate()
     assert (process.returncode, told) == (130, b"")
 
 
@@ -150,42 +151,26 @@ def test_a_run_trains_without_any_stream(words: Path, tmp_path: Path) -> None:
 class Terminal:
     """A command that has a terminal for all three streams."""
 
-    def __init__(self, arguments: list[str], columns: int, ignore_hangup: bool = False) -> None:
-        self.pid, self.end = pty.fork()
-        if self.pid == 0:
-            if ignore_hangup:
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 0, columns, 0, 0))
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-            for name in ("COLUMNS", "LINES", "NO_COLOR"):
-                environment.pop(name, None)
-            os.execve(
-                sys.executable, [sys.executable, "-m", "makemore_bp", *arguments], environment
-            )
+    def __init__(self, arguments: list[str], columns: int, ignored: Sequence[int] = ()) -> None:
+        self.end, other = os.openpty()
+        fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 0, columns, 0, 0))
+        environment = {"TERM": "xterm", "COLUMNS": None, "LINES": None, "NO_COLOR": None}
+        self.process = Command(*arguments, env=environment, terminal=other, ignored=ignored)
+        os.close(other)
 
     def output(self) -> str:
         """All that appears until the command ends."""
         shown = b""
-        while select.select([self.end], [], [], 120)[0]:
-            try:
-                piece = os.read(self.end, 65536)
-            except OSError:  # Linux's way of saying that nobody is at the other end
-                break
-            if not piece:
-                break
-            shown += piece
+        with contextlib.suppress(OSError):  # Linux's way of saying that nobody is at the other end
+            while piece := os.read(self.end, 65536):
+                shown += piece
         return shown.decode()
 
     def code(self) -> int:
         """The exit code, or minus the signal that ended it."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.02)
-        os.kill(self.pid, signal.SIGKILL)
-        raise AssertionError("the command did not end")
+        code = self.process.wait()
+        self.process.close()
+        return code
 
 
 @pytest.mark.parametrize("columns", [0, 1, 20])
@@ -209,11 +194,10 @@ def long_run(words: Path, folder: Path) -> list[str]:
     return ["train", *(part for v in values for part in ("--set", v)), "--out", str(folder)]
 
 
-def wait_for_steps(folder: Path) -> None:
-    deadline = time.monotonic() + 100
+def wait_for_steps(folder: Path, process: Command, size: int = 300) -> None:
     lines = folder / "metrics.jsonl"
-    while not lines.exists() or lines.stat().st_size < 300:
-        assert time.monotonic() < deadline
+    while not lines.exists() or lines.stat().st_size < size:
+        assert process.poll() is None
         time.sleep(0.01)
 
 
@@ -223,21 +207,17 @@ def test_a_terminal_that_is_closed_ends_the_run_with_its_state_saved(
     from makemore_bp.training import run_folder
 
     terminal = Terminal(long_run(words, tmp_path / "run"), 80)
-    wait_for_steps(tmp_path / "run")
+    wait_for_steps(tmp_path / "run", terminal.process)
     os.close(terminal.end)
     assert terminal.code() == 128 + signal.SIGHUP
     assert run_folder.read(tmp_path / "run").step > 0
 
 
 def test_a_run_that_ignores_hangups_outlives_its_terminal(words: Path, tmp_path: Path) -> None:
-    terminal = Terminal(long_run(words, tmp_path / "run"), 80, ignore_hangup=True)
-    wait_for_steps(tmp_path / "run")
+    terminal = Terminal(long_run(words, tmp_path / "run"), 80, [signal.SIGHUP])
+    wait_for_steps(tmp_path / "run", terminal.process)
     os.close(terminal.end)
     size = (tmp_path / "run" / "metrics.jsonl").stat().st_size
-    deadline = time.monotonic() + 60
-    while (tmp_path / "run" / "metrics.jsonl").stat().st_size < size + 2000:
-        assert time.monotonic() < deadline
-        assert os.waitpid(terminal.pid, os.WNOHANG) == (0, 0)
-        time.sleep(0.05)
-    os.kill(terminal.pid, signal.SIGTERM)
+    wait_for_steps(tmp_path / "run", terminal.process, size + 2000)
+    terminal.process.send_signal(signal.SIGTERM)
     assert terminal.code() == 143
