@@ -133,7 +133,7 @@ def _bare(steps: int) -> float:
     g, g_batchnorm = generators(resolved.train.seed)
     parameters = initialise(Sizes(V), g, g_batchnorm)
     work = configured.work(resolved, V, data.train)
-    engine = choice.choose(resolved, work).make(work, parameters)
+    engine = choice.choose(resolved, work).make(work, parameters, 0)
     rates = [0.01] * 1000
     seconds = 0.0
     for _ in range(0, steps, 1000):

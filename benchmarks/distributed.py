@@ -94,8 +94,8 @@ class Bench:
         parameters = initialise(sizes, *generators(1))
         work = Work(FUSED, sizes, data.train, batch_size=2)  # each turn brings its own batches
         self.alone = TorchEngine(work, parameters)
-        self.silent = RanksEngine(work, parameters, 0, ALONE)
-        self.together = RanksEngine(work, parameters, 0, group)
+        self.silent = RanksEngine(ALONE, work, parameters)
+        self.together = RanksEngine(group, work, parameters)
         self.examples = len(data.train)
         H = plan.n_hidden
         self.flat = sum(p.numel() for p in parameters.values()) - 2 * H + 1

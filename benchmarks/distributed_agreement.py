@@ -74,7 +74,7 @@ def main() -> None:
             for size, ranks in groups.items():
                 if here.rank >= size:
                     continue
-                shared = RanksEngine(work, parameters, 0, ranks)
+                shared = RanksEngine(ranks, work, parameters)
                 losses = shared.advance(indices, rates)
                 if here.speaks:
                     apart = float((losses - alone).abs().max())

@@ -24,6 +24,7 @@ config/             the configuration of a run
 yaml_reading.py     YAML, read strictly
 resources.py        the files that travel with the package
 signals.py          Ctrl-C and its like as a request that is answered between two chunks
+processes.py        child processes: started, listened to, ended with all that they started
 files.py            files that are written whole or not at all
 errors.py           the ways in which the tool says no
 text.py             text from strangers, made harmless

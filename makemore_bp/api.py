@@ -6,6 +6,7 @@ to do.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -93,8 +94,9 @@ def train(
     Raises DivergedError if a loss or a weight is no longer finite, and Interrupted after a Ctrl-C,
     with the state saved in both cases.
     """
-    place = run_folder.free_name("run") if folder is None else Path(folder)
-    start.new(config or load_config(), place, reporter, overwrite)
+    named = run_folder.claimed("run") if folder is None else nullcontext(Path(folder))
+    with named as place:
+        start.new(config or load_config(), place, reporter, overwrite)
     return open_run(place)
 
 

@@ -46,3 +46,14 @@ class LostRankError(_Told):
 
     The command line prints the message and exits with 1.
     """
+
+
+NO_MEMORY = "There is not enough memory for this. Make the model, batch or data smaller."
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out; PyTorch has none of its own for the CPU."""
+    told = ("allocate", "calculation overflowed")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in told)
+    )

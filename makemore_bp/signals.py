@@ -25,12 +25,22 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._left = False
 
     def request(self, number: int, _frame: FrameType | None) -> None:
-        """The signal handler. A second Ctrl-C does not wait for the chunk."""
-        if self.signal is not None:
+        """The signal handler. A second Ctrl-C does not wait for the chunk; a third changes nothing,
+        so that what has to be put in order is."""
+        if self.signal is None:
+            self.signal = number
+        elif not self._left:
+            self._left = True
             raise KeyboardInterrupt
-        self.signal = number
+
+    def check(self) -> None:
+        """Raises Interrupted if the run was asked to stop: for long work between two states, such
+        as an evaluation, which asks at every block."""
+        if self.signal is not None:
+            raise Interrupted(self.signal)
 
 
 @contextmanager

@@ -22,16 +22,39 @@ def visible(text: str, limit: int = 200) -> str:
     return shown + ("…" if len(text) > limit else "")
 
 
-def sentence(template: str, **values: Any) -> str:
+def letter(character: str) -> str:
+    """One character so that it can be seen standing alone.
+
+    A mark that is drawn over the letter before it gets a dotted circle to stand on; blanks and
+    joiners, which show nothing, are escapes.
+    """
+    if unicodedata.category(character).startswith("M"):
+        return "\u25cc" + character
+    unseen = is_hidden(character) or character in _PART_OF_WORDS or character.isspace()
+    return _escape(character) if unseen else character
+
+
+def letters(characters: str, limit: int = 120) -> str:
+    """Characters one by one, with a blank between them; at most ``limit``."""
+    shown = " ".join(map(letter, characters[:limit]))
+    return shown + (" …" if len(characters) > limit else "")
+
+
+class Sentence(str):
+    """Text that is harmless already, however long; a value of this kind goes in as it is."""
+
+    escaped = True
+
+
+def sentence(template: str, **values: Any) -> Sentence:
     """``template`` with its ``{names}`` replaced by values, each made harmless.
 
     Numbers keep their format (``{count:,}``). A path is shown whole; another text is cut after 200
-    characters. An error of this program's own is a sentence already and goes in as it is. Without
-    values the template is taken as it stands, braces included.
+    characters. A sentence, and an error of this program's own, is harmless already and goes in as
+    it is. Without values the template is taken as it stands, braces included.
     """
-    return (
-        template.format(**{name: _shown(v) for name, v in values.items()}) if values else template
-    )
+    shown = {name: _shown(value) for name, value in values.items()}
+    return Sentence(template.format(**shown) if values else template)
 
 
 def _shown(value: Any) -> Any:

@@ -1,13 +1,15 @@
 """YAML from strangers: only plain data, bounded in size, and no key that silently wins.
 
 PyYAML does the parsing, in C where it was built with libyaml. What is added here are the limits
-that a file from elsewhere needs, YAML 1.2's way of writing floats (``1e-3``), and the line of every
-key for error messages.
+that a file from elsewhere needs, YAML 1.2's plain values (where ``1e-3`` and ``010`` are decimal
+numbers, and ``no``, ``1:30`` and ``2024-01-31`` are text), and the line of every key for error
+messages.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ import yaml
 
 from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_read
-from makemore_bp.text import visible
+from makemore_bp.text import sentence
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
@@ -31,29 +33,69 @@ else:  # the same in C, ten times as fast, so that the largest file is read in h
 
 
 class _Loader(_SafeLoader):
-    """SafeLoader that refuses duplicate keys and reads ``1e-3`` as a number."""
+    """SafeLoader that refuses equal keys and takes plain values for what YAML 1.2 does."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[str, int] = {}
+        seen: dict[Any, yaml.Node] = {}
         for key_node, _ in node.value:
-            key = str(key_node.value)
-            line = key_node.start_mark.line + 1
-            if key in seen:
-                raise RequestError(
-                    f"line {line}: the key '{visible(key)}' stands there a second time "
-                    f"(first in line {seen[key]}). Keep one of the two."
-                )
-            seen[key] = line
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise _twice(key_node, seen[key])
+            if isinstance(key, Hashable):
+                seen[key] = key_node
         return super().construct_mapping(node, deep=True)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = self.construct_scalar(node).replace("_", "").lower()
+        digits = text.lstrip("+-")
+        base = {"0x": 16, "0o": 8, "0b": 2}.get(digits[:2], 10)
+        number = int(digits if base == 10 else digits[2:], base)
+        return -number if text.startswith("-") else number
 
-_FLOAT = re.compile(
-    r"""^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
-        |\.(?:inf|Inf|INF)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$""",
-    re.VERBOSE,
+
+def _twice(node: yaml.Node, first: yaml.Node) -> RequestError:
+    line, before = (where.start_mark.line + 1 for where in (node, first))
+    if node.value == first.value:
+        return RequestError(
+            "line {line}: the key '{key}' stands there a second time (first in line {before}). "
+            "Keep one of the two.",
+            line=line,
+            key=node.value,
+            before=before,
+        )
+    return RequestError(
+        "line {line}: the keys '{other}' (line {before}) and '{key}' are the same. Keep one of "
+        "the two.",
+        line=line,
+        other=first.value,
+        key=node.value,
+        before=before,
+    )
+
+
+_PLAIN = (  # tag, what it looks like, and with which characters that can begin
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("int", r"[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+"
+        r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("merge", "<<", "<"),
 )
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+for _tag, _pattern, _first in _PLAIN:
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}",
+        re.compile(f"^(?:{_pattern})$"),
+        [*_first, *([""] if _tag == "null" else [])],
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 @dataclass(frozen=True)
@@ -67,12 +109,14 @@ class Document:
 def parse(text: str) -> Document:
     """Reads one YAML document.
 
-    Raises RequestError, beginning with the line, for what is no plain, bounded YAML.
+    Raises RequestError, beginning with the line, for what is not plain, bounded YAML.
     """
     length = len(text.encode(errors="surrogatepass"))
     if length > MAX_BYTES:
         raise RequestError(
-            f"it is {length:,} bytes long; a configuration has at most {MAX_BYTES:,}."
+            "it is {length:,} bytes long; a configuration has at most {most:,}.",
+            length=length,
+            most=MAX_BYTES,
         )
     try:
         _refuse_bombs(text)
@@ -84,14 +128,14 @@ def parse(text: str) -> Document:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise RequestError(_explain(error)) from None
+        raise _explained(error) from None
     except UnicodeEncodeError:
-        raise RequestError("it holds characters that are no Unicode text.") from None
+        raise RequestError("it holds characters that are not Unicode text.") from None
     except (
         ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError
     ) as error:  # fmt: skip
         # SafeLoader lets through what its constructors raise, such as a date of month 13.
-        raise RequestError(f"a value cannot be read: {visible(str(error))}.") from None
+        raise RequestError("a value cannot be read: {reason}.", reason=error) from None
     return Document(value, lines)
 
 
@@ -99,28 +143,31 @@ def read(path: Path) -> Document:
     """Reads a YAML file; raises RequestError that names the file."""
     try:
         if not path.is_file():
-            what = "is no regular file" if path.exists() else "does not exist"
+            what = "is not a regular file" if path.exists() else "does not exist"
             what = "is a folder, not a file" if path.is_dir() else what
-            raise RequestError(f"{visible(str(path))} {what}. Name a YAML file.")
+            raise RequestError("{path} {what}. Name a YAML file.", path=path, what=what)
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise RequestError(
-                f"{visible(str(path))} is longer than {MAX_BYTES:,} bytes, "
-                "which is more than any configuration needs. Is it the right file?"
+                "{path} is longer than {most:,} bytes, which is more than any configuration needs. "
+                "If it is a list of words, name it by --set data.path=FILE.",
+                path=path,
+                most=MAX_BYTES,
             )
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(
-            f"{visible(str(path))} is not UTF-8 text (byte {error.start}). Save it as UTF-8, "
-            "or name another file."
+            "{path} is not UTF-8 text (byte {byte}). Save it as UTF-8, or name another file.",
+            path=path,
+            byte=error.start,
         ) from None
     except OSError as error:
         raise cannot_read(path, error) from None
     try:
         return parse(text)
     except RequestError as error:
-        raise RequestError(f"{visible(str(path))}: {error}") from None
+        raise RequestError("{path}: {error}", path=path, error=error) from None
 
 
 def _refuse_bombs(text: str) -> None:
@@ -141,8 +188,10 @@ def _refuse_bombs(text: str) -> None:
             aliases += 1
             if anchored:
                 raise RequestError(
-                    f"line {line}: the alias *{visible(event.anchor or '')} inside an anchored "
-                    "block. Such files can expand without bound; write the values out."
+                    "line {line}: the alias *{name} inside an anchored block. Such files can "
+                    "expand without bound; write the values out.",
+                    line=line,
+                    name=event.anchor or "",
                 )
         elif isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR:
             raise RequestError(f"line {line}: a value of {len(event.value):,} characters.")
@@ -162,10 +211,10 @@ def _lines(node: yaml.Node | None, prefix: str = "") -> dict[str, int]:
     return found
 
 
-def _explain(error: yaml.YAMLError) -> str:
+def _explained(error: yaml.YAMLError) -> RequestError:
     mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark is not None else ""
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
     if "could not determine a constructor" in problem:
         problem = "a tag that asks for more than plain data; tags are not accepted"
-    return f"{where}this is not valid YAML: {visible(problem)}."
+    where = sentence("line {line}: ", line=mark.line + 1) if mark is not None else ""
+    return RequestError("{where}this is not valid YAML: {problem}.", where=where, problem=problem)

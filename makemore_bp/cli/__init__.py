@@ -5,21 +5,33 @@ train.py        sample.py      evaluate.py    gradcheck.py    exercise.py    exp
 report.py       config.py      data.py        one command each
 options.py      the options that several commands share
 progress.py     experiment_progress.py        what is shown while a run or an experiment goes on
+bars.py         what the two share
 tables.py       gradcheck_tables.py           learner_tables.py
 curve.py        report_text.py                the report in characters
 streams.py      standard streams that are closed, full or broken
 
 PyTorch and everything that needs it is imported inside the commands, so that --help and --version
 answer at once.
+
+app.py                  the commands together, and how an error reaches the person
+options.py, tables.py   what several commands share
+streams.py              the standard streams, which may be closed, full or broken
+interrupts.py           Ctrl-C, however often it is pressed
+train.py, progress.py, curve.py, sample.py, evaluate.py, config.py, data.py
+gradcheck.py, gradcheck_tables.py, learner_tables.py, exercise.py
+experiment.py, experiment_progress.py, report.py, report_text.py
 """
+
+from makemore_bp.cli import interrupts
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Runs the command line."""
-    try:
-        from makemore_bp.cli import app
-    except KeyboardInterrupt:  # loading it takes long enough for a Ctrl-C
-        raise SystemExit(130) from None
-    app.main()
+    with interrupts.once():
+        try:
+            from makemore_bp.cli import app
+        except KeyboardInterrupt:  # loading it takes long enough for a Ctrl-C
+            raise SystemExit(130) from None
+        app.main()

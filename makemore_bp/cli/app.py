@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import warnings
 from typing import Annotated, Any
 
@@ -23,7 +26,7 @@ from makemore_bp.cli import (
 )
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
 from makemore_bp.ranks import launch
-from makemore_bp.text import visible
+from makemore_bp.text import LONGEST_PATH, visible
 
 # Under torchrun rank 0 alone runs the others.
 _OVER_RANKS = ("train", "sample", "eval", "gradcheck")
@@ -34,6 +37,19 @@ _NO_MEMORY = "There is not enough memory for this. Make the model, batch or data
 _UsageError: Any = typer.BadParameter.__base__
 
 
+_Context: Any = TyperGroup.context_class
+
+
+class _Formatter(_Context.formatter_class):  # type: ignore[misc]
+    """Help whose explanations keep most of a narrow window."""
+
+    def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, min(col_max, self.width * 2 // 5), col_spacing)
+
+
+_Context.formatter_class = _Formatter
+
+
 class _Commands(TyperGroup):
     """Answers the errors that every command may raise with a paragraph and an exit code."""
 
@@ -41,13 +57,13 @@ class _Commands(TyperGroup):
         try:
             return super().parse_args(ctx, args)
         except _UsageError as error:
-            raise _harmless(error) from None
+            raise _helpful(error) from None
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except _UsageError as error:
-            raise _harmless(error) from None
+            raise _helpful(error) from None
         except RequestError as error:
             _say(str(error))
             raise typer.Exit(2) from None
@@ -77,9 +93,8 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain text breaks no word in a narrow window and cuts nothing off
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -99,6 +114,7 @@ def root(
 ) -> None:
     """Train the makemore character network by backward passes that are written by hand,
     check every gradient of them, and draw fresh words."""
+    os.getcwd()  # PyTorch's libraries would end the process where there is none
     if context.invoked_subcommand not in _OVER_RANKS and not launch.speaks():
         raise typer.Exit()
 
@@ -120,9 +136,11 @@ def main() -> None:
     warnings.showwarning = _warn
     code: int | str | None = 0
     try:
-        app(prog_name="makemore-bp")
+        app(prog_name="makemore-bp", terminal_width=_width())
     except SystemExit as stopped:
         code = _code(stopped)
+    except KeyboardInterrupt:  # while nothing was there to answer it
+        code = 130
     except OSError as error:  # from the help or a usage message, which no command has printed
         streams.finish()
         _say(_explain(error))
@@ -148,16 +166,41 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     streams.tell(f"Warning: {message}")
 
 
-def _harmless(error: Any) -> Any:
-    """A usage message with what was typed, which may be the name of somebody's file, escaped."""
-    error.message = "\n".join(visible(line, 1000) for line in error.message.splitlines())
+def _width() -> int:
+    """Columns for help and usage messages."""
+    return max(20, min(100, shutil.get_terminal_size().columns))
+
+
+def _helpful(error: Any) -> Any:
+    """A usage message with what was typed, which may be the name of somebody's file, escaped; and
+    with the key that may be meant by an option that there is not."""
+    lines = [visible(line, 1000) for line in error.message.splitlines()]
+    if meant := _key_meant(error):
+        error.possibilities = None  # such as --set alone
+    error.message = "\n".join([*lines, *meant])
     return error
+
+
+def _key_meant(error: Any) -> list[str]:
+    """``--set KEY=VALUE`` for an option that is called like a configuration's key."""
+    name, command = getattr(error, "option_name", "") or "", getattr(error.ctx, "command", None)
+    options = {option for one in getattr(command, "params", ()) for option in one.opts}
+    if "--set" not in options or not name.startswith("--"):
+        return []
+    from makemore_bp.config import keys_called, nearest_keys
+
+    name = name.removeprefix("--")
+    keys = nearest_keys(name) if "." in name else keys_called(name)
+    values = [word.partition("=")[2] for word in sys.argv if word.startswith(f"--{name}=")]
+    value = visible(values[0]) if values else "VALUE"
+    meant = [f"--set {key}={value}" for key in keys]
+    return [f"A configuration's key is set by {' or '.join(meant)}."] if meant else []
 
 
 def _explain(error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and not error.filename:  # asked for by Path.cwd()
         return "The working folder does not exist any more. Change to another one."
-    name = f"{visible(str(error.filename))}: " if error.filename else ""
+    name = f"{visible(str(error.filename), LONGEST_PATH)}: " if error.filename else ""
     return f"{name}{error.strerror or error}."
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
+from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
 app = typer.Typer(no_args_is_help=True, help="Show and check configurations.")
@@ -31,19 +32,45 @@ def check(
         list[str], typer.Argument(metavar="FILE...", help="YAML files.", show_default=False)
     ],
 ) -> None:
-    """Validate configuration files, including the word lists that they name."""
+    """Validate configuration files, including the word lists that they name.
+
+    Every file is read, whatever is wrong with the others. Example: makemore-bp config check *.yaml
+    """
+    refused = [error for file in files if (error := _fault(file)) is not None]
+    if refused:
+        raise RequestError(" ".join(map(str, refused)))
+
+
+def _fault(file: str) -> RequestError | None:
+    """What is wrong with a configuration; says that it is valid if nothing is."""
     from makemore_bp import config as configs
     from makemore_bp.dataset import words
 
-    for file in files:
-        resolved = configs.load(file)
-        words.read_all(configs.data_path(resolved.data.path))
-        print(f"{visible(file)}: valid")
+    try:
+        data = configs.load(file).data
+        words.read_all(configs.data_path(data.path), data.normalize)
+    except RequestError as error:
+        return error
+    print(f"{visible(file)}: valid")
+    return None
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of a configuration, for editors that complete and check YAML."""
-    from makemore_bp.config import Config
+def schema(
+    experiment: Annotated[
+        bool, typer.Option("--experiment", help="That of an experiment's file instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of a configuration, for editors that complete and check YAML.
 
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    Many editors read YAML by yaml-language-server. Save the schema, and begin a configuration with
+    a comment that names it:
+
+    makemore-bp config schema > makemore-bp.schema.json
+
+    # yaml-language-server: $schema=makemore-bp.schema.json
+    """
+    from makemore_bp.config import Config
+    from makemore_bp.experiments.schema import Schema
+
+    print(json.dumps((Schema if experiment else Config).model_json_schema(), indent=2))

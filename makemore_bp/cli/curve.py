@@ -44,7 +44,7 @@ def _labels(loss: Series) -> tuple[str, str]:
 
 
 def _columns(loss: Series, most: int) -> list[float]:
-    """The means of so many equal parts of the series, or of fewer, if it has fewer values."""
+    """The means of ``most`` equal parts of the series, or of fewer, if it has fewer values."""
     parts = np.array_split(loss.values, max(1, min(most, len(loss))))
     return [float(part.mean()) for part in parts if len(part)]
 

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from makemore_bp.cli.options import Json
-from makemore_bp.text import visible
+from makemore_bp.text import LONGEST_PATH, letters, visible
 
 app = typer.Typer(no_args_is_help=True, help="Look at word lists; fetch the lecture's.")
 
 SHOWN_REFUSED = 20
+SHOWN_CHARACTERS = 1000
 
 
 @app.command()
@@ -24,7 +25,10 @@ def info(
     ],
     as_json: Json = False,
 ) -> None:
-    """Counts, lengths, characters, duplicates and refused lines of a file of words."""
+    """Counts, lengths, characters, duplicates and refused lines of a file of words.
+
+    Example: makemore-bp data info names.txt
+    """
     from makemore_bp import config
     from makemore_bp.dataset import statistics
 
@@ -46,11 +50,16 @@ def fetch(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
-    """Download the lecture's names.txt and check its SHA-256."""
+    """Download the lecture's names.txt and check its SHA-256.
+
+    Example: makemore-bp data fetch --out names.txt
+    """
     from makemore_bp.dataset import fetching
 
     path = fetching.fetch(out, url or fetching.LECTURE_URL, overwrite)
-    print(f"{visible(str(path))}: {fetching.LECTURE_WORDS:,} names, SHA-256 as expected")
+    print(
+        f"{visible(str(path), LONGEST_PATH)}: {fetching.LECTURE_WORDS:,} names, SHA-256 as expected"
+    )
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -61,7 +70,7 @@ def _show(facts: dict[str, Any]) -> None:
     table.add_column(no_wrap=True)
     table.add_column()
     lengths = facts["length"]
-    characters = " ".join(visible(c) for c in facts["characters"])
+    characters = letters("".join(facts["characters"]), SHOWN_CHARACTERS)
     rows = {
         "words": f"{facts['words']:,}",
         "distinct": f"{facts['distinct']:,}",
@@ -81,6 +90,13 @@ def _show(facts: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
+    if count := facts["spellings"]["not_composed"]:
+        twice = ", ".join(visible(word, 40) for word in facts["spellings"]["twice"])
+        console.print(
+            f"{count:,} word{'s are' if count > 1 else ' is'} not in Unicode's composed form (NFC)"
+            + (f"; in both forms: {twice}" if twice else "")
+            + ". To train on one form: --set data.normalize=NFC"
+        )
     for line in facts["refused"][:SHOWN_REFUSED]:
         console.print(f"line {line['line']}: {line['reason']}: '{visible(line['text'], 60)}'")
     if len(facts["refused"]) > SHOWN_REFUSED:

@@ -9,7 +9,10 @@ from makemore_bp.ranks import launch
 
 
 def evaluate(run: RunArgument, as_json: Json = False) -> None:
-    """The loss of a run on its training, validation and test words."""
+    """The losses of a run on its training, validation and test words.
+
+    Example: makemore-bp eval runs/lecture --json
+    """
     from makemore_bp.ranks import group
     from makemore_bp.training import run_evaluation
 

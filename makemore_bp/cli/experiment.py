@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from makemore_bp.cli import streams
 from makemore_bp.cli.options import Json
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
     from makemore_bp.experiments.results import Results
+
+MENTIONED = 5  # failed runs that --quiet still names
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs, described by a file and compared.")
 
@@ -91,6 +94,8 @@ def run(
     elif not quiet:
         _show(found, folder)
     if found.failed:
+        if quiet:
+            streams.tell(f"Error: {_failures(found)}")
         raise typer.Exit(1)
 
 
@@ -118,9 +123,7 @@ def show(
         raise RequestError("--json, --csv and --markdown exclude each other. Take one of them.")
     found = results.read(folder)
     if plot is not None:
-        from makemore_bp.experiments.plot import draw
-
-        draw(found, plot)
+        _plot(found, plot)
     if as_json:
         _print_json(found, times)
     elif as_csv:
@@ -131,11 +134,32 @@ def show(
         _show(found, folder, times)
 
 
+def _plot(found: Results, path: Path) -> None:
+    from makemore_bp.cli.report import require_matplotlib, tell_of_boxes
+
+    require_matplotlib()
+    from makemore_bp.report import drawing, experiment_pictures
+
+    picture = experiment_pictures.losses(found)
+    if picture is None:
+        raise RequestError("There is nothing to plot: no run with a validation loss is finished.")
+    tell_of_boxes(set(drawing.save(picture, path)))
+
+
 def _stem(name: str) -> str:
     """The experiment's name as a folder's."""
     from makemore_bp.experiments.expansion import slug
 
     return slug(name)
+
+
+def _failures(found: Results) -> str:
+    """Which runs have failed and why, the first few of them."""
+    shown = [f"{visible(run.name)} ({visible(run.what_happened)})" for run in found.failed]
+    more = len(shown) - MENTIONED
+    rest = f", and {more:,} more" if more > 0 else ""
+    failed = f"{len(shown):,} of {len(found.runs):,} runs"
+    return f"{failed} failed: {', '.join(shown[:MENTIONED])}{rest}."
 
 
 def _print_json(found: Results, times: bool = False) -> None:

@@ -1,26 +1,24 @@
-"""Progress of an experiment on standard error: a live table where that is a terminal."""
+"""Progress of an experiment on standard error: a live table on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from makemore_bp.cli.bars import Progress
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
     from makemore_bp.experiments.runner import Outlook
 
-REFRESH = 4  # pictures a second
+REFRESH_SECONDS = 0.25
 
 
 @dataclass
@@ -28,41 +26,29 @@ class Row:
     """A run that is being trained."""
 
     step: int = 0
-    loss: float = math.nan
-    val_loss: float = math.nan
-    speed: float = math.nan
+    loss: float | None = None
+    val_loss: float | None = None
+    speed: float | None = None
 
 
-class ExperimentProgress:
-    """Says what is planned, then shows the runs of the moment and the whole.
-
-    Where standard error is no terminal it says what is planned and which runs fail, no more.
-    """
+class ExperimentProgress(Progress):
+    """Says what is planned, then shows the runs of the moment and the whole."""
 
     def __init__(self, quiet: bool) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        super().__init__(quiet)
         self._quiet = quiet
         self._rows: dict[str, Row] = {}
         self._over = 0
         self._failed = 0
-        self._live: Live | None = None
-
-    def __enter__(self) -> ExperimentProgress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._table: Live | None = None
+        self._drawn = 0.0
 
     def close(self) -> None:
-        """Takes the table off the screen and gives the cursor back."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        """See ``Progress.close``."""
+        if self._table is not None:
+            with self.while_it_is_there():
+                self._table.stop()
+            self._table = None
 
     def planned(self, outlook: Outlook) -> None:
         """See ``runner.Watcher``."""
@@ -70,67 +56,88 @@ class ExperimentProgress:
         if self._quiet:
             return
         for line in describe(outlook):
-            print(line, file=sys.stderr, flush=True)
-        waiting = len(outlook.changes.new) + len(outlook.changes.resumed)
-        if self._console.is_terminal and waiting + len(outlook.changes.redone):
-            self._live = Live(
-                get_renderable=self._picture,
-                console=self._console,
-                refresh_per_second=REFRESH,
-                transient=True,
-            )
-            self._live.start()
+            self.say(line)
+        if self.live and len(outlook.steps) > len(outlook.changes.kept):
+            # Drawn by hand: a thread of its own would meet a closed terminal unguarded.
+            self._table = Live(console=self.console, auto_refresh=False, transient=True)
+            with self.while_it_is_there():
+                self._table.start()
 
     def told(self, name: str, message: dict[str, Any]) -> None:
         """See ``runner.Watcher``."""
-        event = message["event"]
-        if event in ("started", "progress", "evaluated"):
-            row = self._rows.setdefault(name, Row())
-            row.step = message["step"]
-            row.loss = message.get("loss", row.loss)
-            row.speed = message.get("speed", row.speed)
-            val_loss = message.get("val_loss")
-            row.val_loss = row.val_loss if val_loss is None else val_loss
-            return
+        if message["event"] in ("started", "progress", "evaluated"):
+            self._goes_on(self._rows.setdefault(name, Row()), message)
+            if self.plain and message["event"] == "evaluated":
+                self.say(f"{visible(name)}: {_evaluated(message)}")
+        else:
+            self._ends(name, message)
+        if self.is_silent():
+            self.say(self._overall())
+        if self.live and time.monotonic() - self._drawn > REFRESH_SECONDS:
+            self._draw()
+
+    def _goes_on(self, row: Row, message: dict[str, Any]) -> None:
+        row.step = message["step"]
+        for key in ("loss", "val_loss", "speed"):
+            if message.get(key) is not None:
+                setattr(row, key, message[key])
+
+    def _ends(self, name: str, message: dict[str, Any]) -> None:
         self._rows.pop(name, None)
         self._over += 1
-        if event != "done":
+        if message["event"] != "done":
             self._failed += 1
-            if not self._quiet:
-                text = f"{visible(name)}: {visible(message['reason'], 1000)}"
-                self._console.print(text, soft_wrap=True)
+            self._announce(f"{visible(name)}: {visible(message['reason'], 1000)}")
+        elif self.plain:
+            self.say(f"{visible(name)}: finished. {self._overall()}")
+
+    def _announce(self, line: str) -> None:
+        if self._table is not None:
+            with self.while_it_is_there():
+                self.console.print(line, soft_wrap=True)  # above the table
+        elif not self._quiet:
+            self.say(line)
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._table is not None:
+            with self.while_it_is_there():
+                self._table.update(self._picture(), refresh=True)
 
     def _picture(self) -> Group:
         table = Table(box=None, padding=(0, 1), pad_edge=False)
-        roomy = self._console.width >= 80
+        roomy = self.console.width >= 80
         table.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
         if roomy:
             table.add_column("", width=16)
         for head in ("step", "loss", "val", "steps/s"):
             table.add_column(head, justify="right", no_wrap=True)
         for name, row in self._rows.items():
-            steps = self._outlook.steps[name]
-            bar = [ProgressBar(steps, row.step, width=16)] if roomy else []
-            table.add_row(
-                Text(visible(name)),
-                *bar,
-                f"{row.step:,}",
-                *(f"{value:.4f}" if value == value else "" for value in (row.loss, row.val_loss)),
-                f"{row.speed:,.0f}" if row.speed == row.speed else "",
-            )
+            bar = [ProgressBar(self._outlook.steps[name], row.step, width=16)] if roomy else []
+            losses = ("" if one is None else f"{one:.4f}" for one in (row.loss, row.val_loss))
+            speed = "" if row.speed is None else f"{row.speed:,.0f}"
+            table.add_row(Text(visible(name)), *bar, f"{row.step:,}", *losses, speed)
         return Group(table, Text(self._overall()))
 
     def _overall(self) -> str:
-        changes = self._outlook.changes
-        total = len(self._outlook.steps)
+        kept, total = len(self._outlook.changes.kept), len(self._outlook.steps)
         failed = f", {self._failed} failed" if self._failed else ""
-        to_do = total - len(changes.kept)
-        parts = self._over + sum(
-            row.step / self._outlook.steps[name] for name, row in self._rows.items()
-        )
+        done = f"{kept + self._over} of {total} done{failed}"
+        return f"{done}, {about(self._left())} left" if kept + self._over < total else f"{done}."
+
+    def _left(self) -> float:
+        """Seconds until the end, by what was done so far or, at the beginning, by the estimate."""
+        steps = self._outlook.steps
         elapsed = time.monotonic() - self._began
-        left = elapsed * (to_do - parts) / parts if parts > 0.5 else self._outlook.seconds - elapsed
-        return f"{len(changes.kept) + self._over} of {total} done{failed}, {about(left)} left"
+        parts = self._over + sum(row.step / steps[name] for name, row in self._rows.items())
+        if parts <= 0.5:
+            return self._outlook.seconds - elapsed
+        return elapsed * (len(steps) - len(self._outlook.changes.kept) - parts) / parts
+
+
+def _evaluated(message: dict[str, Any]) -> str:
+    val_loss = message["val_loss"]
+    return f"step {message['step']:,}" + ("" if val_loss is None else f", val {val_loss:.4f}")
 
 
 def describe(outlook: Outlook) -> list[str]:

@@ -34,13 +34,6 @@ class Precision(StrEnum):
     float64 = "float64"
 
 
-class EngineName(StrEnum):
-    """Whose gradients are checked."""
-
-    torch = "torch"
-    native = "native"
-
-
 def gradcheck(
     config: ConfigArgument = None,
     set_: Overrides = None,
@@ -53,7 +46,9 @@ def gradcheck(
     dtype: Annotated[
         Precision | None, typer.Option(help="Which precision.", show_default=False)
     ] = None,
-    engine: Annotated[EngineName, typer.Option(help="Whose gradients.")] = EngineName.torch,
+    engine: Annotated[
+        str, typer.Option(metavar="ENGINE", help="Whose gradients: torch or native.")
+    ] = "torch",
     samples: Annotated[
         int,
         typer.Option(
@@ -106,7 +101,7 @@ def gradcheck(
         "dtype": dtype,
     }
     overrides = [f"{key}={value.value}" for key, value in chosen.items() if value is not None]
-    native = engine is EngineName.native
+    native = engine == "native"
     if native and config is None:
         overrides = ["backward.cross_entropy=fused", "backward.batchnorm=fused", *overrides]
     resolved = configs.load(config or DEFAULT, [*overrides, *(set_ or [])])
@@ -120,7 +115,7 @@ def gradcheck(
     elif file is not None:
         passed = _learner(file, resolved, timeout, as_json)
     else:
-        passed = _engine(resolved, engine.value, samples, as_json)
+        passed = _engine(resolved, engine, samples, as_json)
     if not passed:
         raise typer.Exit(1)
 

@@ -11,7 +11,7 @@ ConfigArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="CONFIG",
-        help="A YAML file, or the name of a bundled configuration (lecture, quick, ...).",
+        help="A YAML file, or the name of a bundled one (lecture, quick, best, towns, op-by-op).",
         show_default=False,
     ),
 ]

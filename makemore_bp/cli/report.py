@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
+from makemore_bp.cli import streams
 from makemore_bp.errors import RequestError
-from makemore_bp.text import visible
+from makemore_bp.text import LONGEST_PATH, visible
+
+MENTIONED = 10  # characters without a font that a message shows
 
 
 def report(
@@ -55,23 +58,27 @@ def report(
 
 
 def _write(run: Path, out: Path | None) -> None:
-    _require_matplotlib()
-    from makemore_bp.report import comparison, experiment_folder, output
+    require_matplotlib()
+    from makemore_bp.experiments.results import is_experiment
+    from makemore_bp.report import output
+    from makemore_bp.report.comparison import comparison
     from makemore_bp.report.observations import observe
     from makemore_bp.report.run_report import run_report
 
-    if experiment_folder.is_one(run):
+    if is_experiment(run):
         where = output.place(run, out)
-        page, pictures = comparison.comparison(run, experiment_folder.read(run))
+        page, pictures = comparison(run)
     else:
         seen = observe(run)
         where = output.place(run, out)  # refused before the pictures are drawn
         page, pictures = run_report(seen)
     output.write(where, page, pictures)
     print(visible(str(where.page)))
+    tell_of_boxes({c for picture in pictures for c in picture.boxes})
 
 
-def _require_matplotlib() -> None:
+def require_matplotlib() -> None:
+    """Raises RequestError, with what to install, where there is no matplotlib."""
     # Nothing of a user's settings has a say here, so nothing that is wrong with them matters.
     os.environ["MPLBACKEND"] = "agg"
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -85,25 +92,41 @@ def _require_matplotlib() -> None:
         ) from None
 
 
+def tell_of_boxes(characters: set[str]) -> None:
+    """Says for which characters there is no font, if there are any."""
+    if not characters:
+        return
+    shown = ", ".join(visible(c) for c in sorted(characters)[:MENTIONED])
+    more = len(characters) - MENTIONED
+    streams.tell(
+        f"No installed font has {shown}{f' and {more:,} more characters' if more > 0 else ''}. "
+        "In the PNG files boxes stand in their place; the page is not affected. Install a font "
+        "that has them, such as Noto Sans CJK for Chinese, and draw again."
+    )
+
+
 def _print(run: Path) -> None:
     from makemore_bp.cli.report_text import show_report
-    from makemore_bp.report import experiment_folder
+    from makemore_bp.experiments import folder as folders
+    from makemore_bp.experiments import results
     from makemore_bp.report.observations import observe
 
-    if experiment_folder.is_one(run):
-        first = visible(str(experiment_folder.runs(run)[0]))
-        raise RequestError(f"--terminal shows one run. Name the folder of one, such as {first}.")
+    if results.is_experiment(run):
+        first = next(iter(results.run_folders(run)), run / folders.RUNS / "NAME")
+        raise RequestError(
+            "--terminal shows one run. Name the folder of one, such as {run}.", run=first
+        )
     show_report(observe(run))
 
 
 def _export(run: Path, folder: Path) -> None:
-    from makemore_bp.report import experiment_folder, history, tensorboard
+    from makemore_bp.experiments import results
+    from makemore_bp.report import history, tensorboard
     from makemore_bp.training import run_folder
 
-    runs = experiment_folder.runs(run) if experiment_folder.is_one(run) else [run]
-    for one in runs:
-        if one is run:
-            run_folder.read(one)  # says what is wrong with a folder that is no run's
+    if not results.is_experiment(run):
+        run_folder.read(run)  # says what is wrong with a folder that is not a run's
+    for one in results.run_folders(run) if results.is_experiment(run) else [run]:
         target = folder / one.resolve().name
         tensorboard.export(history.read(one), target)
-        print(visible(str(target)))
+        print(visible(str(target), LONGEST_PATH))

@@ -7,7 +7,7 @@ from rich.table import Table
 from makemore_bp.cli.curve import show_curve
 from makemore_bp.cli.tables import FoldedTable, loss_table, output
 from makemore_bp.report.history import History, Series
-from makemore_bp.report.observations import SATURATED, Observations, saturated
+from makemore_bp.report.observations import Observations, saturated
 from makemore_bp.text import visible
 
 
@@ -27,10 +27,11 @@ def show_report(seen: Observations) -> None:
 
 
 def _told_of_saturation(seen: Observations) -> str:
-    now, start = (saturated(record["h"]) for record in (seen.now, seen.start))
+    now, start = (saturated(seen, record) for record in (seen.now, seen.start))
+    name = seen.network.kind("activation")
     return (
-        f"Of the outputs of tanh {float(now.double().mean()):.1%} are saturated "
-        f"(|h| > {SATURATED}), {float(start.double().mean()):.1%} at the start; "
+        f"Of the outputs of {name} {float(now.double().mean()):.1%} are saturated "
+        f"(hardly any gradient passes), {float(start.double().mean()):.1%} at the start; "
         f"{int(now.all(0).sum()):,} of {now.shape[1]:,} units stay so through a whole minibatch."
     )
 

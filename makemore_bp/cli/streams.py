@@ -12,8 +12,10 @@ def prepare() -> None:
     """Makes both streams usable.
 
     One that is closed (``>&-``) becomes the null device, so that no file of ours is opened under
-    its number. A stream that cannot show a character shows its escape.
+    its number. A terminal that cannot show a character shows its escape. What goes anywhere else is
+    UTF-8, like the files that the program reads, unless PYTHONIOENCODING asks for something else.
     """
+    _forget_nonsense()
     for number in range(3):
         try:
             os.fstat(number)
@@ -23,8 +25,18 @@ def prepare() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            plain = stream.isatty() or "PYTHONIOENCODING" in os.environ
+            encoding = stream.encoding if plain else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     _buffer()
+
+
+def _forget_nonsense() -> None:
+    """Takes a window's size away that is no positive number, with which nothing would be shown."""
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
+        value = os.environ.get(name, "1")
+        if not value.isdecimal() or int(value) == 0:
+            del os.environ[name]
 
 
 def _buffer() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,18 +18,28 @@ from makemore_bp.ranks import launch
 from makemore_bp.text import visible
 
 if TYPE_CHECKING:
-    pass
+    from makemore_bp.config import Config
 
 FRESH_NAMES = 20
 
 
 def train(
     config: ConfigArgument = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help="Train on this list of words, one a line.",
+            show_default=False,
+        ),
+    ] = None,
     set_: Overrides = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
+            metavar="DIR",
             help="The run's folder; without it runs/NAME, NAME-2, ...",
             show_default=False,
         ),
@@ -42,60 +54,106 @@ def train(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Train a network; without CONFIG the lecture's recipe on the bundled names."""
-    from makemore_bp import config as configs
+    """Train a network; without CONFIG the lecture's recipe.
+
+    Example: makemore-bp train --data names.txt --set train.steps=20000 --out runs/names
+    """
     from makemore_bp.cli.progress import ProgressReporter
     from makemore_bp.ranks import group
     from makemore_bp.signals import Interrupted
     from makemore_bp.training import start
 
-    quiet = quiet or not launch.speaks()
     if resume is not None:
-        _refuse_with_resume(config, out, overwrite)
-    folder = resume or _folder(out, config)
-    with ProgressReporter(quiet=quiet) as reporter:
+        _refuse_with_resume(config, data, out, overwrite)
+    quiet = quiet or not launch.speaks()
+    with _folder(resume or out, config, data) as folder, ProgressReporter(quiet) as reporter:
         try:
             with group.here() as ranks:
                 if resume is not None:
                     summary = start.resume(folder, set_ or [], reporter, ranks)
                 else:
                     summary = start.new(
-                        lambda: configs.load(config, set_ or []), folder, reporter, overwrite, ranks
+                        lambda: _config(config, data, set_ or []),
+                        folder,
+                        reporter,
+                        overwrite,
+                        ranks,
                     )
         except Interrupted as stopped:
             reporter.close()
             if not quiet:
-                command = shlex.join(["makemore-bp", "train", "--resume", str(folder)])
-                streams.tell(f"Stopped and saved. To go on: {visible(command, 10_000)}")
+                streams.tell(_stopped(folder))
             raise typer.Exit(stopped.exit_code) from None
     if not launch.speaks():
         return
     if as_json:
         print(json.dumps({"run": str(folder), **summary}))
-    elif not quiet:
+    elif not quiet and reporter.began:
         _show(folder, summary)
+    elif not quiet:
+        print(
+            f"{visible(str(folder), 1000)} is finished: its {summary['steps']:,} steps are "
+            "trained, and there is nothing left to do. To train longer: "
+            f"{_command('train --resume', folder)} --set train.steps={2 * summary['steps']}"
+        )
 
 
-def _folder(out: Path | None, config: str | None) -> Path:
-    """The folder of a new run."""
+def _config(config: str | None, data: Path | None, overrides: list[str]) -> Config:
+    from makemore_bp import config as configs
+
+    config, data = _apart(config, data)
+    words = [] if data is None else [f"data.path={data}"]
+    return configs.load(config, [*words, *overrides])
+
+
+def _apart(config: str | None, data: Path | None) -> tuple[str | None, Path | None]:
+    """The configuration and the list of words; a list in the configuration's place is taken for
+    what it is."""
+    from makemore_bp import config as configs
+
+    if config is None or data is not None or not configs.is_word_list(config):
+        return config, data
+    return None, Path(config)
+
+
+@contextmanager
+def _folder(named: Path | None, config: str | None, data: Path | None) -> Iterator[Path]:
+    """The run's folder: the one that was named, or a new one under runs/."""
     from makemore_bp.training import run_folder
 
-    if out is not None:
-        return out
+    if named is not None:
+        yield named
+        return
     if launch.place() is not None:
         raise RequestError(
             "Under torchrun name the run's folder by --out, so that ranks that are restarted find "
             "the run again."
         )
-    return run_folder.free_name(Path(config or "lecture").stem)
+    config, data = _apart(config, data)
+    with run_folder.claimed(Path(config or data or "lecture").stem) as folder:
+        yield folder
 
 
-def _refuse_with_resume(config: str | None, out: Path | None, overwrite: bool) -> None:
-    if config is not None or out is not None or overwrite:
+def _refuse_with_resume(
+    config: str | None, data: Path | None, out: Path | None, overwrite: bool
+) -> None:
+    if config is not None or data is not None or out is not None or overwrite:
         raise RequestError(
             "--resume goes on with a run as it was configured, in its own folder: leave "
-            "out CONFIG, --out and --overwrite. --set train.steps=N trains longer."
+            "out CONFIG, --data, --out and --overwrite. --set train.steps=N trains longer."
         )
+
+
+def _stopped(folder: Path) -> str:
+    from makemore_bp.training import run_folder
+
+    if not (folder / run_folder.CHECKPOINT).exists():
+        return "Stopped before there was anything to save."
+    return f"Stopped and saved. To go on: {_command('train --resume', folder)}"
+
+
+def _command(words: str, folder: Path) -> str:
+    return visible(f"makemore-bp {words} {shlex.quote(str(folder))}", 10_000)
 
 
 def _show(folder: Path, summary: dict[str, Any]) -> None:
@@ -121,6 +179,5 @@ def _show(folder: Path, summary: dict[str, Any]) -> None:
     sampler = Sampler(run_folder.read(folder), Settings())
     names = [visible(name, 40) for name in islice(sampler.words(), FRESH_NAMES)]
     console.print("\nFresh names: " + ", ".join(names))
-    quoted = visible(shlex.quote(str(folder)), 10_000)
-    console.print(f"\nMore of them: makemore-bp sample {quoted}", soft_wrap=True)
-    console.print(f"Pictures of the run: makemore-bp report {quoted}", soft_wrap=True)
+    console.print(f"\nMore of them: {_command('sample', folder)}", soft_wrap=True)
+    console.print(f"Pictures of the run: {_command('report', folder)}", soft_wrap=True)

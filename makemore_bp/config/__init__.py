@@ -1,27 +1,41 @@
 """The configuration of a run: what its keys are, and how YAML becomes one.
 
-schema.py       every key, with its default, its bounds and what it means
-reading.py      how a file and overrides become a configuration
-messages.py     what is said of one that is not valid
+schema.py       every key, its default, its bounds and what it means
 schedule.py     the learning rate of a step
+reading.py      files and overrides become a configuration
+messages.py     what is said of one that is not valid
 """
 
-from makemore_bp.config.messages import unknown_key
-from makemore_bp.config.reading import Setting, absolute, build, data_path, load
+from makemore_bp.config.messages import keys_called, nearest_keys, unknown_key
+from makemore_bp.config.reading import (
+    Setting,
+    absolute,
+    build,
+    data_path,
+    is_word_list,
+    load,
+    override,
+)
 from makemore_bp.config.schedule import learning_rate, learning_rates
-from makemore_bp.config.schema import Config, Data, Seed, all_keys
+from makemore_bp.config.schema import ENGINES, Config, Data, Normalize, Seed, all_keys
 
 __all__ = [
+    "ENGINES",
     "Config",
     "Data",
+    "Normalize",
     "Seed",
     "Setting",
     "absolute",
     "all_keys",
     "build",
     "data_path",
+    "is_word_list",
+    "keys_called",
     "learning_rate",
     "learning_rates",
     "load",
+    "nearest_keys",
+    "override",
     "unknown_key",
 ]

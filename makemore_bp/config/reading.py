@@ -6,17 +6,22 @@ and the line, or the override, that it speaks of.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from pydantic import ValidationError
 
 from makemore_bp import resources, yaml_reading
 from makemore_bp.config.messages import explain, type_name, unknown_key
-from makemore_bp.config.schema import BUNDLED, Config, all_keys
+from makemore_bp.config.schema import BUNDLED, Config, all_keys, is_text
 from makemore_bp.errors import RequestError
-from makemore_bp.text import visible
+from makemore_bp.text import LONGEST_PATH, Sentence, visible
+
+_LIKE_A_CONFIGURATION = re.compile(rb"^\s*(?:[\w.]+\s*:(?:\s|$)|\{)", re.MULTILINE)
 
 
 class Setting(NamedTuple):
@@ -36,7 +41,7 @@ def load(
     defaults, which are the lecture's recipe. Relative data paths in a file are relative to that
     file, in an override to the working folder. ``settings`` are overrides that are values already.
     Raises RequestError, naming file and line, the override or the setting's place, for whatever is
-    no valid configuration.
+    not a valid configuration.
     """
     if source is None:
         return build({}, overrides, settings, where="the default configuration")
@@ -45,18 +50,32 @@ def load(
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
         raise RequestError(
-            f"{visible(str(path))}: a configuration is a mapping of keys to values, "
-            f"but this is a {type_name(value)}. Begin with a line such as 'train:'; a list of "
-            "words is named by --set data.path=FILE."
+            "{path}: a configuration is a mapping of keys to values, but this is a {kind}. Begin "
+            "with a line such as 'train:'; a list of words is named by --set data.path=FILE.",
+            path=path,
+            kind=type_name(value),
         )
     return build(
         value,
         overrides,
         settings,
-        where=visible(str(path)),
+        where=str(path),
         lines=document.lines,
         folder=path.parent,
     )
+
+
+def is_word_list(source: str) -> bool:
+    """Whether ``source`` is a file, not named as YAML or code, without a line that looks like a
+    configuration's."""
+    path = Path(source)
+    try:
+        if path.suffix.lower() in (".yaml", ".yml", ".py", ".ipynb") or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return not _LIKE_A_CONFIGURATION.search(file.read(yaml_reading.MAX_BYTES))
+    except (OSError, ValueError):  # no file can have this name, or it cannot be read
+        return False
 
 
 def build(
@@ -76,13 +95,13 @@ def build(
     origin: dict[str, str] = {}
     for key, chosen, place in [*map(_parsed, overrides), *settings]:
         if key not in all_keys():
-            raise RequestError(f"{place}: {unknown_key(key)}")
+            raise RequestError("{place}: {what}", place=_whole(place), what=unknown_key(key))
         _put(merged, key, chosen)
         origin[key] = place
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:
-        raise RequestError(explain(error, where, lines or {}, origin)) from None
+        raise RequestError("{told}", told=explain(error, where, lines or {}, origin)) from None
     path = absolute(config.data.path, Path.cwd())
     return config.model_copy(update={"data": config.data.model_copy(update={"path": path})})
 
@@ -94,8 +113,9 @@ def data_path(path: str) -> Path:
     name, known = path.removeprefix(BUNDLED), resources.bundled("data", ".txt")
     if name not in known:
         raise RequestError(
-            f"data.path: there is no bundled word list '{visible(name)}'. "
-            f"There are: {', '.join(known)}."
+            "data.path: there is no bundled word list '{name}'. There are: {known}.",
+            name=name,
+            known=", ".join(known),
         )
     return known[name]
 
@@ -103,6 +123,12 @@ def data_path(path: str) -> Path:
 def _find(source: str) -> Path:
     """A path that exists, or the bundled configuration of that name."""
     path, known = Path(source), resources.bundled("configs", ".yaml")
+    if path.suffix in (".py", ".ipynb"):
+        raise RequestError(
+            "{path} is not a configuration, which is a YAML file. To check a backward pass of your "
+            "own: makemore-bp gradcheck --file {path}",
+            path=path,
+        )
     try:
         exists = path.exists()
     except (OSError, ValueError):
@@ -110,8 +136,10 @@ def _find(source: str) -> Path:
     if exists or source not in known:
         if not exists and path.suffix == "" and path.name == source:
             raise RequestError(
-                f"There is no configuration file '{visible(source)}' and no bundled "
-                f"configuration of that name. Bundled are: {', '.join(known)}."
+                "There is no configuration file '{name}' and no bundled configuration of that "
+                "name. Bundled are: {known}.",
+                name=source,
+                known=", ".join(known),
             )
         return path
     return known[source]
@@ -123,7 +151,7 @@ def absolute(path: str, folder: Path) -> str:
         return path
     try:
         return str((folder / Path(path).expanduser()).absolute())
-    except RuntimeError:  # a ~ that stands for nobody's home is a name like any other
+    except RuntimeError:  # a ~ that stands for no home is a name like any other
         return str((folder / path).absolute())
 
 
@@ -131,21 +159,40 @@ def _deep_copy(value: Any) -> Any:
     return {k: _deep_copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
-def _parsed(override: str) -> Setting:
+_END = "...\n"  # of a YAML document
+
+
+def override(key: str, value: Any) -> str:
+    """``KEY=VALUE`` as --set reads it: a text as it stands, anything else as YAML."""
+    if is_text(key):
+        return f"{key}={value}"
+    plain = list(value) if isinstance(value, tuple) else value
+    text: str = yaml.safe_dump(
+        plain, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True
+    )
+    return f"{key}={text.removesuffix(_END).strip()}"
+
+
+def _parsed(typed: str) -> Setting:
     """One ``key=value`` as typed after --set."""
-    key, equals, text = override.partition("=")
-    key, place = key.strip(), f"--set {visible(override)}"
+    key, equals, text = typed.partition("=")
+    key, place = key.strip(), f"--set {typed}"
     if not equals or not key:
         raise RequestError(
-            f"{place}: an override has the form KEY=VALUE, for example --set train.steps=1000."
+            "{place}: an override has the form KEY=VALUE, for example --set train.steps=1000.",
+            place=_whole(place),
         )
+    if is_text(key):
+        chosen = absolute(text, Path.cwd()) if key == "data.path" and text else text
+        return Setting(key, chosen, place)
     try:
-        value = yaml_reading.parse(text).value
+        return Setting(key, yaml_reading.parse(text).value, place)
     except RequestError as error:
-        raise RequestError(f"{place}: {error}") from None
-    if key == "data.path" and isinstance(value, str):
-        value = absolute(value, Path.cwd())
-    return Setting(key, value, place)
+        raise RequestError("{place}: {error}", place=_whole(place), error=error) from None
+
+
+def _whole(place: str) -> Sentence:
+    return Sentence(visible(place, LONGEST_PATH))
 
 
 def _put(merged: dict[str, Any], key: str, value: Any) -> None:

@@ -6,11 +6,12 @@ pydantic checks the values and writes the JSON Schema.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from makemore_bp.config.schedule import Schedule, learning_rate, learning_rates
 from makemore_bp.text import visible
@@ -26,10 +27,21 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+class Together(ValueError):
+    """A mistake that several keys make together; ``keys`` are those."""
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
 Switch = Literal["op-by-op", "fused"]
+EngineName = Literal["auto", "torch", "native"]
+ENGINES: tuple[str, ...] = get_args(EngineName)[1:]
+Normalize = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**63)]
-Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=1, lt=2**63), BeforeValidator(_whole)]
+Seed = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
 LearningRate = Annotated[float, Field(ge=0, le=3e38, allow_inf_nan=False)]  # float32's largest
 
 
@@ -48,6 +60,9 @@ class Data(_Section):
     """Shares of the words for training, validation and test; they sum to 1."""
     seed: Seed = 42
     """Seed of the shuffle before the split."""
+
+    normalize: Normalize = "none"
+    """Unicode's normal form to bring the words into, so that one spelling of a letter is one."""
 
     @field_validator("split", mode="before")
     @classmethod
@@ -76,7 +91,7 @@ class Data(_Section):
 class Model(_Section):
     """The sizes of the network, and its non-linearity."""
 
-    block_size: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000)] = 3
+    block_size: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)] = 3
     """Characters of context; no word is longer than 1,000."""
     n_embd: Count = 10
     """Length of a character's embedding vector."""
@@ -107,9 +122,9 @@ class Train(_Section):
 
     steps: Count = 200_000
     """Number of minibatches."""
-    batch_size: Annotated[int, BeforeValidator(_whole), Field(ge=2, lt=2**63)] = 32
+    batch_size: Annotated[int, Field(ge=2, lt=2**63), BeforeValidator(_whole)] = 32
     """Examples a minibatch; at least 2, because the unbiased variance divides by n - 1."""
-    lr: LearningRate | dict[Annotated[int, Field(ge=0, lt=2**63)], LearningRate] = Field(
+    lr: LearningRate | dict[Seed, LearningRate] = Field(
         default={0: 0.1, 100_000: 0.01}, validate_default=True
     )
     """Learning rate: one number, or a schedule {first step: rate} that has a rate for step 0."""
@@ -122,11 +137,11 @@ class Train(_Section):
     seed: Seed = 2_147_483_647
     """Seed of the initial parameters, of the minibatches and of dropout's masks."""
     log_every: Count = 100
-    """Write the minibatch loss every so many steps."""
+    """Steps from one line with the minibatch loss to the next."""
     eval_every: Count = 10_000
-    """Evaluate on the training and validation set every so many steps."""
+    """Steps from one evaluation on the training and validation set to the next."""
     checkpoint_every: Count = 10_000
-    """Save the complete state every so many steps."""
+    """Steps from one saved state to the next."""
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -151,9 +166,10 @@ class Train(_Section):
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Train:
         if self.schedule != "steps" and not (isinstance(self.lr, dict) and len(self.lr) > 1):
-            raise ValueError(
+            raise Together(
+                ["train.schedule", "train.lr"],
                 f"schedule: {self.schedule} goes from one rate to the next, so lr must have two "
-                "or more, such as {0: 0.1, 200000: 0.0}"
+                "or more, such as {0: 0.1, 200000: 0.0}",
             )
         return self
 
@@ -174,7 +190,7 @@ class Config(_Section):
     init: Init = Init()
     backward: Backward = Backward()
     train: Train = Train()
-    engine: Literal["auto", "torch", "native"] = "auto"
+    engine: EngineName = "auto"
     """How a chunk of steps is executed; auto takes the fastest that can do it."""
     device: str = "cpu"
     """Where the tensors live: cpu, cuda, cuda:N or mps."""
@@ -190,13 +206,15 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _engine_can_do_it(self) -> Config:
-        if self.engine == "native" and (self.dtype != "float32" or self.device != "cpu"):
-            raise ValueError(
-                "engine: native computes float32 on the CPU only; take engine: torch "
-                f"for dtype {self.dtype} on {self.device}"
+        wrong = {"dtype": self.dtype != "float32", "device": self.device != "cpu"}
+        if self.engine == "native" and any(wrong.values()):
+            raise Together(
+                ["engine", *(key for key in wrong if wrong[key])],
+                "engine: native computes float32 on the CPU only; take engine: torch for dtype "
+                f"{self.dtype} on {self.device}",
             )
         if self.device == "mps" and self.dtype == "float64":
-            raise ValueError("device: mps has no float64; take dtype: float32")
+            raise Together(["device", "dtype"], "device: mps has no float64; take dtype: float32")
         return self
 
     def to_yaml(self) -> str:
@@ -212,12 +230,18 @@ class Config(_Section):
 
 def all_keys() -> list[str]:
     """Every dotted key, in the order of the schema."""
-    return list(_keys(Config))
+    return [name for name, _ in _fields(Config)]
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def is_text(key: str) -> bool:
+    """Whether the value of this key is a text."""
+    kinds = {name: field.annotation for name, field in _fields(Config)}
+    return kinds.get(key) is str or get_origin(kinds.get(key)) is Literal
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation, f"{prefix}{name}.")
+            yield from _fields(field.annotation, f"{prefix}{name}.")
         else:
-            yield prefix + name
+            yield prefix + name, field

@@ -4,10 +4,10 @@ words.py        a file of words, read and checked line by line
 vocabulary.py   characters to ids and back
 examples.py     contexts and targets, as windows on one stream of ids
 splits.py       the lecture's shuffle and cuts
-mapped.py       the same as a file that several processes map into memory
 statistics.py   what a file of words holds, as numbers
-counting.py     how often each number occurs in more numbers than fit into memory
-fetching.py     the lecture's names.txt from its public address, verified
+counting.py     how often each context occurs, in bounded memory
+mapped.py       the encoded words as a file that several processes map
+fetching.py     the lecture's names.txt from its public address
 """
 
 from makemore_bp.dataset.examples import Examples

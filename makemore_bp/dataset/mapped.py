@@ -6,7 +6,7 @@ when they are needed, shared by all processes of the machine, and dropped when m
 
 The file's name follows from the words' SHA-256 and from all that the encoding depends on; its
 metadata repeat that and hold the SHA-256 of the tensors. A file that is damaged, cut off or of
-another version is written anew. It can be deleted at any time.
+another version is written again. It can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -34,10 +33,9 @@ from makemore_bp.dataset.examples import Examples
 from makemore_bp.dataset.splits import SPLITS, Dataset
 from makemore_bp.dataset.vocabulary import Vocabulary
 from makemore_bp.errors import RequestError
-from makemore_bp.files import cannot_read, cannot_write, flush_folder
-from makemore_bp.text import visible
+from makemore_bp.files import cannot_read, cannot_write, replacing
 
-VERSION = 1
+VERSION = 2
 FOLDER = "MAKEMORE_BP_CACHE"  # the environment variable that names the folder
 _KEY = "makemore_bp"
 
@@ -50,13 +48,14 @@ class Encoding:
     data_sha256: str
     split: tuple[float, float, float]
     seed: int
+    normalize: str
     block_size: int
 
     @classmethod
     def of(cls, data: config.Data, block_size: int) -> Encoding:
         """Raises RequestError if the words cannot be read."""
         digest = _sha256(config.data_path(data.path))
-        return cls(VERSION, digest, data.split, data.seed, block_size)
+        return cls(VERSION, digest, data.split, data.seed, data.normalize, block_size)
 
     @property
     def name(self) -> str:
@@ -65,11 +64,22 @@ class Encoding:
 
 
 def folder() -> Path:
-    """Where the files lie: $MAKEMORE_BP_CACHE, or makemore-bp in the user's folder for caches."""
+    """Where the files lie: $MAKEMORE_BP_CACHE, or makemore-bp in the user's folder for caches.
+
+    Raises RequestError if the user has no such folder.
+    """
     if named := os.environ.get(FOLDER):
         return Path(named)
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "makemore-bp"
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "makemore-bp"
+    try:
+        return Path.home() / ".cache" / "makemore-bp"
+    except RuntimeError:  # a user id without an entry, as in some containers
+        raise RequestError(
+            "This user has no home folder to put the encoded words into. Name a folder for them "
+            "by ${variable}.",
+            variable=FOLDER,
+        ) from None
 
 
 def ensure(data: config.Data, block_size: int) -> Path:
@@ -93,9 +103,12 @@ def write_apart(path: Path, encoding: Encoding, data: config.Data) -> None:
             pool.submit(write, path, encoding, data).result()
         except BrokenProcessPool:
             raise RequestError(
-                f"{visible(data.path)}: the process that encodes the words was ended from outside, "
-                "most likely because it took too much memory. Encode them on a machine with more "
-                f"memory and copy {path.name} to {visible(str(path.parent))}."
+                "{words}: the process that encodes the words was ended from outside, most likely "
+                "because it took too much memory. Encode them on a machine with more memory and "
+                "copy {file} to {folder}.",
+                words=Path(data.path),
+                file=path.name,
+                folder=path.parent,
             ) from None
 
 
@@ -111,31 +124,30 @@ def write(path: Path, encoding: Encoding, data: config.Data) -> None:
         tensors |= {f"{name}/stream": examples.stream, f"{name}/positions": examples.positions}
     about = asdict(encoding) | {"vocabulary": dataset.vocabulary.characters}
     about["checksum"] = _checksum(about, tensors)
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        safetensors.torch.save_file(tensors, temporary, {_KEY: json.dumps(about)})
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        temporary = ""
-        flush_folder(path.parent)
-    except (OSError, safetensors.SafetensorError) as error:
-        reason = error if isinstance(error, OSError) else OSError(0, str(error))
+        with replacing(path) as temporary:
+            _save(temporary, tensors, about)
+    except (OSError, RequestError) as error:
+        told = error if isinstance(error, RequestError) else cannot_write(path, error)
         raise RequestError(
-            f"{cannot_write(path, reason)} ${FOLDER} names another folder for the encoded words."
+            "{told} ${variable} names another folder for the encoded words.",
+            told=told,
+            variable=FOLDER,
         ) from None
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+
+
+def _save(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    try:
+        safetensors.torch.save_file(tensors, path, {_KEY: json.dumps(about)})
+    except safetensors.SafetensorError as error:
+        raise OSError(0, str(error)) from None
 
 
 def load(path: Path) -> Dataset:
     """The words of a file that ``ensure`` has checked, mapped: the tensors must not be changed.
 
-    Raises RequestError if it is no such file.
+    Raises RequestError if it is not such a file.
     """
     try:
         about, tensors = _read(path)
@@ -146,8 +158,10 @@ def load(path: Path) -> Dataset:
         )
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
-            f"{visible(str(path))} cannot be read as encoded words: {visible(str(error))}. "
-            "Delete it; it will be written again."
+            "{path} cannot be read as encoded words: {reason}. Delete it; it will be written "
+            "again.",
+            path=path,
+            reason=error,
         ) from None
     return Dataset(vocabulary, train, val, test, about["data_sha256"])
 

@@ -12,7 +12,6 @@ from makemore_bp.dataset import words as word_files
 from makemore_bp.dataset.examples import Examples, encode
 from makemore_bp.dataset.vocabulary import Vocabulary
 from makemore_bp.errors import RequestError
-from makemore_bp.text import visible
 
 SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 
@@ -43,7 +42,7 @@ def load(data: config.Data, block_size: int) -> Dataset:
     is empty.
     """
     path = config.data_path(data.path)
-    file = word_files.read_all(path)
+    file = word_files.read_all(path, data.normalize)
     vocabulary = Vocabulary.of(file.words)
     random.Random(data.seed).shuffle(file.words)
     total = len(file.words)
@@ -54,7 +53,10 @@ def load(data: config.Data, block_size: int) -> Dataset:
     )
     if not len(train):
         raise RequestError(
-            f"{visible(str(path))}: none of its words ({total:,}) falls to the training split "
-            f"(data.split = {list(data.split)}). Give more words or a larger first share."
+            "{path}: none of its words ({total:,}) falls to the training split (data.split = "
+            "{split}). Give more words or a larger first share.",
+            path=path,
+            total=total,
+            split=list(data.split),
         )
     return Dataset(vocabulary, train, val, test, file.sha256)

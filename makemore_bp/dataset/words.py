@@ -1,8 +1,9 @@
 """A file with a word a line, read and checked.
 
-Accepted is any UTF-8 text: with or without a byte order mark, lines that end in LF or CRLF, any
-script. Refused, with the number of the line, is what would not survive a terminal or is no word:
-control characters, and lines longer than ``MAX_LENGTH`` characters.
+Any UTF-8 text is accepted: with or without a byte order mark (or one at the start of any line, as
+in files that were joined), lines that end in LF or CRLF, any script. A line that would not survive
+a terminal, or is not a word, is refused with its number: control characters, and more than
+``MAX_LENGTH`` characters.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from makemore_bp.config import Normalize
 from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_read
-from makemore_bp.text import visible
+from makemore_bp.text import Sentence, visible
 
 MAX_LENGTH = 1000
 MAX_BYTES = 4 * 2**30
+MARK = "\ufeff"  # the byte order mark
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TAB = re.compile("\t")
@@ -26,7 +30,7 @@ _TAB = re.compile("\t")
 
 @dataclass(frozen=True)
 class Refused:
-    """A line that is no word: its number from 1, what is wrong with it, and the line itself."""
+    """A line that is not a word: its number from 1, what is wrong with it, and the line itself."""
 
     line: int
     reason: str
@@ -43,14 +47,15 @@ class WordFile:
     sha256: str
 
 
-def read(path: Path) -> WordFile:
+def read(path: Path, form: Normalize = "none") -> WordFile:
     """Reads a file of words; blank lines are skipped, surrounding spaces are stripped.
 
-    Raises RequestError if the file as a whole cannot be used: missing, no regular file, too large,
-    not UTF-8. Lines that cannot be used are returned as ``refused``.
+    ``form`` is the normal form that the words are brought into. Raises RequestError if the file as
+    a whole cannot be used: missing, not a regular file, too large, not UTF-8. Lines that cannot be
+    used are returned as ``refused``.
     """
     raw = _bytes(path)
-    text = _decode(raw, path)
+    text = normalized(_decode(raw, path).replace("\n" + MARK, "\n"), form)
     lines = text.split("\n")
     words = [line.strip() for line in lines]
     refused: list[Refused] = []
@@ -59,61 +64,74 @@ def read(path: Path) -> WordFile:
     if suspicious or max(map(len, words), default=0) > MAX_LENGTH:
         words, refused = _sift(lines)
     filled = [word for word in words if word]
-    # What follows the last line end is no line.
+    # Behind the last line end there is no line.
     blank = sum(not line or line.isspace() for line in lines) - (not lines[-1])
     return WordFile(filled, refused, blank, hashlib.sha256(raw).hexdigest())
 
 
-def read_all(path: Path) -> WordFile:
+def read_all(path: Path, form: Normalize = "none") -> WordFile:
     """Like ``read``, but raises RequestError if a line is refused or no word is left."""
-    file = read(path)
+    file = read(path, form)
     if file.refused:
-        first = file.refused[0]
-        more = f" ({len(file.refused):,} lines are like that)" if len(file.refused) > 1 else ""
+        first, count = file.refused[0], len(file.refused)
         raise RequestError(
-            f"{visible(str(path))}, line {first.line}: {first.reason}: "
-            f"'{visible(first.text, 60)}'{more}. Mend or remove the line; "
-            "'makemore-bp data info FILE' lists them all."
+            "{path}, line {line}: {reason}: '{text}'{more}. Correct or remove the line; "
+            "'makemore-bp data info FILE' lists them all.",
+            path=path,
+            line=first.line,
+            reason=first.reason,
+            text=Sentence(visible(first.text, 60)),
+            more=f" ({count:,} lines are like that)" if count > 1 else "",
         )
     if not file.words:
-        raise RequestError(f"{visible(str(path))} holds no words. Put a word on each line.")
+        raise RequestError("{path} holds no words. Put a word on each line.", path=path)
     return file
 
 
+def normalized(text: str, form: Normalize) -> str:
+    """``text`` in a normal form of Unicode; ``none`` leaves it as it is."""
+    return text if form == "none" else unicodedata.normalize(form, text)
+
+
 def _bytes(path: Path) -> bytes:
-    shown = visible(str(path))
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise RequestError(f"{shown} is a folder; a file with a word a line is needed.")
+            raise RequestError(
+                "{path} is a folder; a file with a word a line is needed.", path=path
+            )
         if not stat.S_ISREG(status.st_mode):
-            raise RequestError(f"{shown} is no regular file; copy its content to one.")
+            raise RequestError("{path} is not a regular file; copy its content to one.", path=path)
         if status.st_size > MAX_BYTES:
             raise RequestError(
-                f"{shown} has {status.st_size / 2**30:.1f} GiB; the limit is "
-                f"{MAX_BYTES // 2**30} GiB. Use a part of it."
+                "{path} has {size:.1f} GiB; the limit is {limit} GiB. Use a part of it.",
+                path=path,
+                size=status.st_size / 2**30,
+                limit=MAX_BYTES // 2**30,
             )
         return path.read_bytes()
     except FileNotFoundError:
         raise RequestError(
-            f"{shown} does not exist. Name a file with a word a line, or the bundled list, "
-            "bundled:names."
+            "{path} does not exist. Name a file with a word a line, or the bundled list, "
+            "bundled:names.",
+            path=path,
         ) from None
     except (OSError, ValueError) as error:
         raise cannot_read(path, error) from None
 
 
 def _decode(raw: bytes, path: Path) -> str:
-    shown = visible(str(path))
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RequestError(f"{shown} is UTF-16 text. Save it as UTF-8.")
+        raise RequestError("{path} is UTF-16 text. Save it as UTF-8.", path=path)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
         raise RequestError(
-            f"{shown}, line {line}: byte {raw[error.start]:#04x} is not UTF-8. If this is text, "
-            "save it as UTF-8; if it is not, name another file."
+            "{path}, line {line}: byte {byte:#04x} is not UTF-8. If this is text, save it as "
+            "UTF-8; if it is not, name another file.",
+            path=path,
+            line=raw.count(b"\n", 0, error.start) + 1,
+            byte=raw[error.start],
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,19 +21,12 @@ ENGINES: tuple[type[Engine], ...] = (NativeEngine, GraphEngine, TorchEngine)
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine and the reason for it."""
+    """An engine's name, the reason for it, and what makes it: of some work, the parameters and the
+    number of the next step."""
 
-    maker: type[Engine]
+    engine: str
     why: str
-
-    @property
-    def engine(self) -> str:
-        """The engine's name."""
-        return self.maker.name
-
-    def make(self, work: Work, parameters: Mapping[str, Tensor], step: int = 0) -> Engine:
-        """The engine, holding a copy of ``parameters``; the next step is number ``step``."""
-        return self.maker(work, parameters, step)
+    make: Callable[[Work, Mapping[str, Tensor], int], Engine]
 
 
 def choose(config: Config, work: Work) -> Choice:
@@ -48,12 +41,18 @@ def choose(config: Config, work: Work) -> Choice:
         raise RequestError(
             f"engine: {config.engine} cannot run here: {reason}. Take engine: torch."
         )
-    return Choice(maker, _joined("as configured", maker.remark(work)))
+    return Choice(maker.name, _joined("as configured", maker.remark(work)), maker)
 
 
 def named(name: str, work: Work) -> type[Engine]:
-    """The engine of that name: the fastest that can run the work, or the last one that cannot."""
+    """The engine of that name: the fastest that can run the work, or the last one that cannot.
+
+    Raises RequestError if there is no such engine.
+    """
     makers = [maker for maker in ENGINES if maker.name == name]
+    if not makers:
+        known = " or ".join(dict.fromkeys(maker.name for maker in ENGINES))
+        raise RequestError("There is no engine '{name}'. Take {known}.", name=name, known=known)
     return next((maker for maker in makers if maker.obstacle(work) is None), makers[-1])
 
 
@@ -61,7 +60,7 @@ def _fastest(work: Work) -> Choice:
     """The first engine without an obstacle; the reason tells what the first one lacks."""
     obstacles = [maker.obstacle(work) for maker in ENGINES]
     maker = ENGINES[obstacles.index(None)]
-    return Choice(maker, _joined(obstacles[0] or "", maker.remark(work)))
+    return Choice(maker.name, _joined(obstacles[0] or "", maker.remark(work)), maker)
 
 
 def _joined(*clauses: str) -> str:

@@ -28,9 +28,13 @@ class NativeEngine(Engine):
                     f"the native engine runs the fused backward passes, and backward.{name} is "
                     f"{kind}"
                 )
-        if (kind := work.network.kind("activation")) != "tanh":
-            return f"the native engine knows tanh alone, and model.activation is {kind}"
-        return native.why_not()
+        known = native.ACTIVATIONS
+        if (kind := work.network.kind("activation")) not in known:
+            return f"the native engine knows {' and '.join(known)}, and model.activation is {kind}"
+        if missing := native.why_not():
+            return missing
+        native.instruction_set()  # refuses a wrong name before anything is written
+        return None
 
     @classmethod
     def remark(cls, work: Work) -> str:
@@ -49,6 +53,7 @@ class NativeEngine(Engine):
             work.seed,
             step,
             work.threads,
+            work.network.kind("activation"),
         )
 
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from makemore_bp import config as configs
 from makemore_bp.config import Config, Setting
 from makemore_bp.errors import RequestError
+from makemore_bp.experiments.command import flow, sets
 from makemore_bp.experiments.schema import SEED, Experiment
-from makemore_bp.text import visible
 
 MAX_RUNS = 10_000
 MAX_NAME = 80  # characters of a run's name, which is also its folder's
@@ -55,8 +52,11 @@ def expand(experiment: Experiment) -> list[Run]:
         count *= len(axis)
     if count > MAX_RUNS:
         raise RequestError(
-            f"{visible(str(experiment.path))} asks for {count:,} runs; an experiment has at most "
-            f"{MAX_RUNS:,}. Take values away, or make several experiments of it."
+            "{path} asks for {count:,} runs; an experiment has at most {most:,}. "
+            "Take values away, or make several experiments of it.",
+            path=experiment.path,
+            count=count,
+            most=MAX_RUNS,
         )
     labels = _short(content.grid)
     runs: list[Run] = []
@@ -110,7 +110,7 @@ def _base(experiment: Experiment) -> str | dict[str, Any]:
 def _config(
     experiment: Experiment, name: str, source: str | dict[str, Any], settings: list[Setting]
 ) -> Config:
-    shown = visible(str(experiment.path))
+    shown = experiment.place()
     try:
         if isinstance(source, str):
             return configs.load(source, settings=settings)
@@ -124,49 +124,33 @@ def _config(
         )
     except RequestError as error:
         if str(error).startswith(f"{shown}: "):  # of no line: the keys together are not valid
-            raise RequestError(f"{shown}: run {name}: {str(error)[len(shown) + 2 :]}") from None
+            said = RequestError(str(error).removeprefix(f"{shown}: "))
+            raise experiment.refusal((), "run {run}: {said}", run=name, said=said) from None
         if str(error).startswith(shown):
             raise
-        raise RequestError(f"{experiment.place('base')}: {error}") from None
+        raise experiment.refusal(("base",), "{error}", error=error) from None
 
 
 def _command(source: str | dict[str, Any], settings: Mapping[str, Any], folder: Path) -> list[str]:
     if isinstance(source, str):
-        return ["train", source, *_set(settings)]
-    base = _flat(source)
+        return ["train", source, *sets(settings)]
+    base = flat(source)
     if isinstance(path := base.get("data.path"), str):
         base["data.path"] = configs.absolute(path, folder)  # after --set it would be another file
-    return ["train", *_set({**base, **settings})]
+    return ["train", *sets({**base, **settings})]
 
 
-def _set(settings: Mapping[str, Any]) -> list[str]:
-    return [part for key, value in settings.items() for part in ("--set", f"{key}={flow(value)}")]
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted keys; a mapping that is a value, such as a schedule, stays one."""
     known = configs.all_keys()
     result: dict[str, Any] = {}
     for key, value in nested.items():
         dotted = f"{prefix}{key}"
         if isinstance(value, Mapping) and dotted not in known:
-            result |= _flat(value, f"{dotted}.")
+            result |= flat(value, f"{dotted}.")
         else:
             result[dotted] = value
     return result
-
-
-def flow(value: Any) -> str:
-    """A value as YAML on one line, as --set reads it."""
-    if isinstance(value, float):
-        return repr(value) if value == value and abs(value) != float("inf") else str(value)
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
-    return text.removesuffix("...\n").strip()
-
-
-def shell(command: Iterable[str]) -> str:
-    """A command line that a shell reads as these arguments of ``makemore-bp``."""
-    return shlex.join(["makemore-bp", *command])
 
 
 def _short(keys: Iterable[str]) -> dict[str, str]:

@@ -10,11 +10,13 @@ import csv
 import io
 from typing import Any
 
-from makemore_bp.experiments.expansion import flow
-from makemore_bp.experiments.results import Group, Results, RunResult, Spread
+from makemore_bp.experiments.command import flow
+from makemore_bp.experiments.results import Group, Result, Results, Spread
 from makemore_bp.text import visible
 
 TIMES = ("steps_per_second", "seconds")
+LONGEST = 10_000  # characters of a cell or a command
+FORMULA = tuple("=+-@＝＋－＠")  # what a formula begins with, the wide forms included
 LOSSES = ("train_loss", "val_loss", "test_loss")
 
 
@@ -40,7 +42,7 @@ def _group(group: Group) -> dict[str, Any]:
     }
 
 
-def _run(run: RunResult, times: bool) -> dict[str, Any]:
+def _run(run: Result, times: bool) -> dict[str, Any]:
     return {
         "name": run.name,
         "varied": run.varied,
@@ -55,28 +57,51 @@ def _run(run: RunResult, times: bool) -> dict[str, Any]:
 
 
 def as_csv(results: Results, times: bool = False) -> str:
-    """A line for every run."""
+    """A line for every run.
+
+    A spreadsheet takes what begins with = + - @ for a formula. Such a cell gets an apostrophe in
+    front, which makes it text, unless it is a number. Control characters are escaped.
+    """
     keys = ["status", "reason", *LOSSES, "engine", *(TIMES if times else ())]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", *results.columns, "seed", *keys])
+    writer.writerow([_harmless(name) for name in ("run", *results.columns, "seed", *keys)])
     for run in results.runs:
         plain = _run(run, times)
         varied = [cell(run.varied.get(key)) for key in results.columns]
-        writer.writerow([run.name, *varied, run.seed, *(plain[key] for key in keys)])
+        row = [run.name, *varied, run.seed, *(plain[key] for key in keys)]
+        writer.writerow([_harmless(value) for value in row])
     return text.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    shown = visible(value, LONGEST)
+    return f"'{shown}" if shown[:1] in FORMULA and not _number(shown) else shown
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def as_markdown(results: Results, times: bool = False) -> str:
     """The ranked groups as a table, then what has failed, then the best command."""
     head, rows = table(results, times)
     numbers = len(results.columns)
-    lines = [_row(head), _row(["---" if k < numbers else "---:" for k in range(len(head))])]
+    lines = [
+        _row(map(_escape, head)),
+        _row(["---" if k < numbers else "---:" for k in range(len(head))]),
+    ]
     lines += [_row(_escape(text) for text in row) for row in rows]
     for run in [*results.failed, *results.unfinished]:
         lines += ["", f"{_escape(run.name)}: {_escape(run.what_happened)}."]
     if results.best:
-        lines += ["", f"Best: `{results.best.command}`"]
+        lines += ["", f"Best: `{visible(results.best.command, LONGEST)}`"]
     return "\n".join(lines) + "\n"
 
 

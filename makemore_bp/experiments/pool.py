@@ -1,8 +1,8 @@
 """Worker processes as their parent sees them.
 
 A worker takes several runs one after another, because importing PyTorch takes longer than many a
-run. Each leads a session of its own, so a Ctrl-C at the terminal reaches the parent alone, and
-each notices when its standard input closes, so no worker outlives a parent that was killed.
+run. A Ctrl-C at the terminal reaches the parent alone (see ``processes``). Each worker notices when
+its standard input closes, so no worker outlives a parent that was killed.
 """
 
 from __future__ import annotations
@@ -11,20 +11,16 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-import makemore_bp
+from makemore_bp import processes
 from makemore_bp.signals import Interrupted, Stop
-from makemore_bp.text import visible
 
 POLL_SECONDS = 0.1  # how long a request to stop may go unnoticed
 SAVING_SECONDS = 60.0  # how long workers may take to save when they are told to stop
@@ -48,57 +44,41 @@ class Worker:
         self.task: Task | None = None
         self._events = events
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as self
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "makemore_bp.experiments.worker", str(threads)],
+        self._child = processes.Child(
+            "makemore_bp.experiments.worker",
+            str(threads),
+            threads=threads,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_environment(threads),
-            start_new_session=True,
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
     def give(self, task: Task) -> None:
         """Hands it a task. If it is dead already, that is told as of any other task."""
         self.task = task
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(task).encode() + b"\n")
-            self._process.stdin.flush()
+        self._child.send(json.dumps(task).encode() + b"\n")
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._child.lines():
             with contextlib.suppress(ValueError):  # a line that was cut off by its death
                 self._events.put((self, json.loads(line)))
-        self._process.wait()
+        self._child.wait()
         self._events.put((self, None))
 
     def close(self) -> None:
         """Lets it save and end."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self._child.end_input()
 
     def wait(self, seconds: float) -> None:
         """Waits for its end, and kills it after ``seconds``."""
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if not self._child.wait(seconds):
+            self._child.kill()
 
     def obituary(self) -> str:
         """How it died, in a sentence."""
-        code = self._process.returncode
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-            hint = " (often for want of memory)" if name == "SIGKILL" else ""
-            return f"Its process was ended by {name}{hint}."
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        last = f": {visible(lines[-1])}" if lines else ""
-        return f"Its process ended with code {code}{last}."
+        said = self._errors.read().decode(errors="replace")
+        return processes.obituary(self._child.code or 0, said)
 
 
 class Pool:
@@ -159,14 +139,3 @@ class Pool:
         while pending and len(self._workers) < self._size:
             self._workers.append(Worker(self._threads, self._events))
             self._workers[-1].give(pending.popleft())
-
-
-def _environment(threads: int) -> dict[str, str]:
-    environment = dict(os.environ)
-    package = str(Path(makemore_bp.__file__).resolve().parent.parent)
-    paths = [package, *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    environment["PYTHONSAFEPATH"] = "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment[name] = str(threads)
-    return environment

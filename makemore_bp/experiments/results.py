@@ -1,8 +1,8 @@
-"""What the runs of an experiment have reached, ranked.
+"""What the runs of an experiment have reached, ranked: the one reader and the one ranking.
 
 Runs that differ only in their seed form a group; groups are ranked by the mean of their validation
-losses. The test loss stands with each run and plays no part: whoever chooses by it has no test
-set any more.
+losses. The test loss stands with each run and plays no part: a test set that somebody chooses by is
+not a test set any more. Tables, pages, plots and JSON draw what stands here and rank nothing.
 """
 
 from __future__ import annotations
@@ -11,35 +11,42 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from makemore_bp.experiments import expansion
+from makemore_bp import config as configs
+from makemore_bp.experiments import command
 from makemore_bp.experiments import folder as folders
+from makemore_bp.experiments.schema import SEED
+from makemore_bp.experiments.stored import Failure, Summary
+from makemore_bp.training import run_folder
 
 FAILED = ("diverged", "failed")
+LARGEST = 1e100  # a number beyond it is not drawn
 
 
 @dataclass(frozen=True)
-class RunResult:
+class Result:
     """One run. Its losses are None unless it is finished, its reason unless it has failed.
 
     status  ``finished``, ``diverged``, ``failed`` or ``unfinished``
     step    where it has diverged
+    steps   how many it was trained for
     """
 
     name: str
     varied: dict[str, Any]
     seed: int | None
-    status: str
-    step: int | None
-    reason: str | None
-    train_loss: float | None
-    val_loss: float | None
-    test_loss: float | None
-    engine: str | None
-    steps_per_second: float | None
-    seconds: float | None
     command: str
+    status: str
+    step: int | None = None
+    reason: str | None = None
+    steps: int | None = None
+    train_loss: float | None = None
+    val_loss: float | None = None
+    test_loss: float | None = None
+    engine: str | None = None
+    steps_per_second: float | None = None
+    seconds: float | None = None
 
     @property
     def what_happened(self) -> str:
@@ -69,7 +76,7 @@ class Group:
     """Runs that differ only in their seed. The losses are those of its finished runs."""
 
     varied: dict[str, Any]
-    runs: list[RunResult]
+    runs: list[Result]
     val_loss: Spread | None
     train_loss: Spread | None
 
@@ -79,7 +86,7 @@ class Group:
         return sum(run.status == "finished" for run in self.runs)
 
     @property
-    def best(self) -> RunResult:
+    def best(self) -> Result:
         """The finished run with the lowest validation loss, else the first."""
         return min(self.runs, key=lambda run: (run.val_loss is None, run.val_loss or 0.0))
 
@@ -90,60 +97,111 @@ class Results:
 
     name: str
     columns: list[str]
-    runs: list[RunResult]
+    runs: list[Result]
     groups: list[Group]
 
     @property
-    def best(self) -> RunResult | None:
+    def best(self) -> Result | None:
         """The best run of the best group, if it has finished."""
         run = self.groups[0].best if self.groups else None
         return run if run is not None and run.val_loss is not None else None
 
+    def over(self, key: str) -> dict[float, Group]:
+        """The best group for each number that a column has, in ascending order.
+
+        Groups without a validation loss are left out. Empty, if a value is not a number.
+        """
+        groups = [group for group in self.groups if group.val_loss is not None]
+        if not all(is_number(group.varied.get(key)) for group in groups):
+            return {}
+        best = {float(group.varied[key]): group for group in reversed(groups)}
+        return dict(sorted(best.items()))
+
     @property
-    def failed(self) -> list[RunResult]:
+    def failed(self) -> list[Result]:
         """The runs that have failed or diverged."""
         return [run for run in self.runs if run.status in FAILED]
 
     @property
-    def unfinished(self) -> list[RunResult]:
+    def unfinished(self) -> list[Result]:
         """The runs that were not started or not ended."""
         return [run for run in self.runs if run.status == "unfinished"]
 
 
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a finite number that can be drawn."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
 def read(folder: Path) -> Results:
-    """The results in an experiment's folder; raises RequestError if it is none."""
+    """The results in an experiment's folder.
+
+    Raises RequestError if it is not one, or if a file in it cannot be understood.
+    """
     plan = folders.read(folder)
-    runs = [_result(folder, name, record) for name, record in plan.runs.items()]
+    runs = [
+        _result(folder, name, entry.varied, entry.seed, entry.command)
+        for name, entry in plan.runs.items()
+    ]
+    return _ranked(plan.name, runs)
+
+
+def read_any(folder: Path) -> Results:
+    """The results in an experiment's folder, or those of the runs that somebody put into ``runs``.
+
+    Without a plan the runs are told apart by what differs in their configurations.
+    """
+    if folders.find(folder) is not None:
+        return read(folder)
+    paths = run_folders(folder)
+    loaded = {path.name: configs.load(str(path / run_folder.CONFIG)) for path in paths}
+    flat = {name: run_folder.flat(config) for name, config in loaded.items()}
+    differing = [key for key in configs.all_keys() if len({str(f[key]) for f in flat.values()}) > 1]
+    runs = []
+    for name, values in flat.items():
+        varied = {key: values[key] for key in differing}
+        seed = varied.pop(SEED, None)
+        runs.append(_result(folder, name, varied, seed, command.training(loaded[name])))
+    return _ranked(folder.resolve().name, runs)
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The folders of runs in an experiment's folder, by name."""
+    inside = folder / folders.RUNS
+    entries = sorted(inside.iterdir()) if inside.is_dir() else []
+    return [entry for entry in entries if (entry / run_folder.CONFIG).is_file()]
+
+
+def is_experiment(folder: Path) -> bool:
+    """Whether ``folder`` is not a run itself but has a plan, or holds runs."""
+    if (folder / run_folder.CHECKPOINT).exists():
+        return False
+    return (folder / folders.PLAN).exists() or bool(run_folders(folder))
+
+
+def _ranked(name: str, runs: list[Result]) -> Results:
     columns = list(dict.fromkeys(key for run in runs for key in run.varied))
-    members: dict[str, list[RunResult]] = {}
+    members: dict[str, list[Result]] = {}
     for run in runs:
         members.setdefault(repr(sorted(run.varied.items())), []).append(run)
     groups = [_group(one) for one in members.values()]
     groups.sort(key=lambda group: group.val_loss.mean if group.val_loss else float("inf"))
-    return Results(plan.name, columns, runs, groups)
+    return Results(name, columns, runs, groups)
 
 
-def _group(runs: list[RunResult]) -> Group:
+def _group(runs: list[Result]) -> Group:
     val = [run.val_loss for run in runs if run.val_loss is not None]
     train = [run.train_loss for run in runs if run.train_loss is not None]
     return Group(runs[0].varied, runs, Spread.of(val), Spread.of(train))
 
 
-def _result(folder: Path, name: str, record: folders.Record) -> RunResult:
-    state = folders.state(folder / folders.RUNS / name)
-    summary = state.get("summary", {})
-    return RunResult(
-        name=name,
-        varied=record["varied"],
-        seed=record["seed"],
-        status=state["status"],
-        step=state.get("step"),
-        reason=state.get("reason"),
-        train_loss=summary.get("train_loss"),
-        val_loss=summary.get("val_loss"),
-        test_loss=summary.get("test_loss"),
-        engine=summary.get("engine"),
-        steps_per_second=summary.get("steps_per_second"),
-        seconds=summary.get("seconds"),
-        command=expansion.shell(record["command"]),
-    )
+def _result(
+    folder: Path, name: str, varied: dict[str, Any], seed: int | None, arguments: list[str]
+) -> Result:
+    outcome = folders.outcome(folder / folders.RUNS / name)
+    reached: dict[str, Any] = {"status": "unfinished"}
+    if isinstance(outcome, Failure):
+        reached = vars(outcome)
+    elif isinstance(outcome, Summary):
+        reached = {"status": "finished", **vars(outcome)}
+    return Result(name, varied, seed, command.shell(arguments), **reached)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from makemore_bp import signals
 from makemore_bp.config import Config
@@ -15,9 +15,10 @@ from makemore_bp.errors import RequestError
 from makemore_bp.experiments import expansion
 from makemore_bp.experiments import folder as folders
 from makemore_bp.experiments.expansion import Run
-from makemore_bp.experiments.folder import Changes, Plan
+from makemore_bp.experiments.folder import Changes
 from makemore_bp.experiments.pool import Message, Pool, Task, cores
 from makemore_bp.experiments.schema import Experiment
+from makemore_bp.experiments.stored import Plan
 from makemore_bp.text import visible
 from makemore_bp.training import run_folder
 
@@ -72,8 +73,8 @@ def run(
     with signals.caught() as stop, Pool(size, threads, stop) as pool:
         checked = _check(pool, runs)
         plan = Plan(
-            experiment.content.name,
-            {name: folders.record(run, checked[name]["data_sha256"]) for name, run in runs.items()},
+            name=experiment.content.name,
+            runs={n: folders.entry(run, checked[n]["data_sha256"]) for n, run in runs.items()},
         )
         if dry_run:
             watcher.planned(_outlook(folder, plan, runs, checked, size, threads))
@@ -103,7 +104,11 @@ def _check(pool: Pool, runs: Mapping[str, Run]) -> dict[str, Message]:
     for task in tasks:
         message = found[task["name"]]
         if message["event"] != "checked":
-            raise RequestError(f"Run {visible(task['name'])} cannot start: {message['reason']}")
+            raise RequestError(
+                "Run {name} cannot start: {reason}",
+                name=task["name"],
+                reason=RequestError(message["reason"]),
+            )
     return {name: found[names[0]] for names in kinds.values() for name in names}
 
 
@@ -178,18 +183,18 @@ def _spread(seconds: list[float], workers: int) -> float:
 
 
 def _would_redo(experiment: Experiment, folder: Path, changes: Changes) -> RequestError:
-    shown = [f"{visible(name)} ({why})" for name, why in list(changes.redone.items())[:MENTIONED]]
+    shown = [f"{name} ({why})" for name, why in list(changes.redone.items())[:MENTIONED]]
     more = len(changes.redone) - MENTIONED
-    others = [f"{more} more"] if more > 0 else []
-    counts: list[Any] = [
-        f"redo {len(changes.redone)}",
-        f"add {len(changes.new)}",
-        f"go on with {len(changes.resumed)}",
-        f"keep {len(changes.kept)}",
-        f"set {len(changes.aside)} aside",
-    ]
+    others = f", {more} more" if more > 0 else ""
+    counts = {"redo": changes.redone, "add": changes.new, "go on with": changes.resumed}
+    said = ", ".join(f"{what} {len(names)}" for what, names in counts.items())
+    said += f", keep {len(changes.kept)}, set {len(changes.aside)} aside"
     return RequestError(
-        f"{visible(str(experiment.path))} asks for other runs than {visible(str(folder))} holds: "
-        f"it would {', '.join(counts)}. To redo: {', '.join([*shown, *others])}. Allow it by "
-        "--overwrite, which discards their results, or take another folder with --out."
+        "{path} asks for other runs than {folder} holds: it would {said}. "
+        "To redo: {runs}. Allow it by --overwrite, which discards their results, or take another "
+        "folder with --out.",
+        path=experiment.path,
+        folder=folder,
+        said=said,
+        runs=RequestError(visible(", ".join(shown) + others, 1000)),
     )

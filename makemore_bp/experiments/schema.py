@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from makemore_bp import config as configs
 from makemore_bp import resources, yaml_reading
 from makemore_bp.errors import RequestError
-from makemore_bp.text import visible
+from makemore_bp.text import LONGEST_PATH, visible
 
 SEED = "train.seed"
 FOLDER = "configs/experiments"
@@ -41,37 +41,57 @@ class Schema(BaseModel):
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """An experiment as its file describes it. ``lines`` are those of the file's dotted keys."""
+class Source:
+    """An experiment's file. ``lines`` are those of its dotted keys."""
 
     path: Path
-    content: Schema
     lines: Mapping[str, int]
 
     def place(self, *keys: str) -> str:
-        """The file, and the line of a key in it."""
-        return _place(self.path, self.lines, ".".join(keys))
+        """The file, and the line of a key in it, harmless for a terminal."""
+        line = self._line(keys)
+        return visible(str(self.path), LONGEST_PATH) + (f", line {line}" if line else "")
+
+    def refusal(self, keys: Sequence[str], said: str, /, **values: Any) -> RequestError:
+        """An error that begins with the file and the line of a key in it."""
+        line = self._line(keys)
+        where = "{path}, line {line}: " if line else "{path}: "
+        return RequestError(where + said, path=self.path, line=line, **values)
+
+    def _line(self, keys: Sequence[str]) -> int | None:
+        """The line of a key or, where that is not known, of what it stands in."""
+        key = ".".join(keys)
+        while key and key not in self.lines:
+            key = key.rpartition(".")[0]
+        return self.lines.get(key)
+
+
+@dataclass(frozen=True)
+class Experiment(Source):
+    """An experiment as its file describes it."""
+
+    content: Schema
 
 
 def read(source: str) -> Experiment:
     """Reads an experiment's file, or the bundled one of that name.
 
-    Raises RequestError, naming file, line and key, for what is no experiment. The configurations
-    that it asks for are not looked at.
+    Raises RequestError, naming file, line and key, for what is not an experiment. The
+    configurations that it asks for are not looked at.
     """
     path = _find(source)
     document = yaml_reading.read(path)
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
         raise RequestError(
-            f"{visible(str(path))}: an experiment is a mapping of keys to values. "
-            "Begin with a line such as 'name: learning-rate'."
+            "{path}: an experiment is a mapping of keys to values. "
+            "Begin with a line such as 'name: learning-rate'.",
+            path=path,
         )
     try:
-        content = Schema.model_validate(value)
+        experiment = Experiment(path, document.lines, Schema.model_validate(value))
     except ValidationError as error:
-        raise RequestError(_explain(error, path, document.lines)) from None
-    experiment = Experiment(path, content, document.lines)
+        raise _explain(error, Source(path, document.lines)) from None
     _refuse_conflicts(experiment)
     return experiment
 
@@ -87,8 +107,10 @@ def _find(source: str) -> Path:
         if source in known:
             return known[source]
         raise RequestError(
-            f"There is no experiment's file '{visible(source)}' and no bundled experiment of "
-            f"that name. Bundled are: {', '.join(known)}."
+            "There is no file '{source}' and no bundled experiment of that name. "
+            "Bundled are: {known}.",
+            source=source,
+            known=", ".join(known),
         )
     return path
 
@@ -115,53 +137,60 @@ def _refuse_conflicts(experiment: Experiment) -> None:
 
 def _refuse_unknown(experiment: Experiment, key: str, *parents: str) -> None:
     if key not in configs.all_keys():
-        raise RequestError(
-            f"{experiment.place(*parents, key)}: {visible('.'.join(parents))}: "
-            f"{configs.unknown_key(key)}"
+        raise experiment.refusal(
+            (*parents, key),
+            "{parents}: {error}",
+            parents=".".join(parents),
+            error=RequestError(configs.unknown_key(key)),
         )
 
 
 def _refuse_repeated(experiment: Experiment, values: list[Any], *keys: str) -> None:
     for k, value in enumerate(values):
         if value in values[:k]:
-            raise RequestError(
-                f"{experiment.place(*keys)}: {': '.join(keys)}: the value {visible(str(value))} "
-                "stands there a second time. Keep one of the two."
+            raise experiment.refusal(
+                keys,
+                "{keys}: the value {value} stands there a second time. Keep one of the two.",
+                keys=": ".join(keys),
+                value=str(value),
             )
 
 
 def _refuse_twice(experiment: Experiment, key: str, first: str, second: str) -> None:
-    raise RequestError(
-        f"{experiment.place(first, key)}: {key} is set by {visible(first)} and by {second}; "
-        "a run has one value for it. Take one of the two away."
+    raise experiment.refusal(
+        (first, key),
+        "{key} is set by {first} and by {second}; a run has one value for it. "
+        "Take one of the two away.",
+        key=key,
+        first=first,
+        second=second,
     )
 
 
-def _place(path: Path, lines: Mapping[str, int], key: str) -> str:
-    """The file, and the line of a key or, where that is not known, of what it stands in."""
-    while key and key not in lines:
-        key = key.rpartition(".")[0]
-    return visible(str(path)) + (f", line {lines[key]}" if key else "")
-
-
-def _explain(error: ValidationError, path: Path, lines: Mapping[str, int]) -> str:
+def _explain(error: ValidationError, source: Source) -> RequestError:
     """The first mistake that pydantic found, in one sentence with its place."""
     first = error.errors()[0]
-    parts = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]
+    keys = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]
     if first["loc"][-1] == "[key]":
-        return (
-            f"{_place(path, lines, '.'.join(parts[:-1]))}: {visible(': '.join(parts[:-1]))}: "
-            f"a key there is a text, not {visible(str(first['input']))}. Write it in quotes."
-        )
-    place = _place(path, lines, ".".join(parts))
+        said = "{keys}: a key there is a text, not {got}. Write it in quotes."
+        inside = keys[:-1]
+        got = str(first["input"])
+        return source.refusal(inside, said, keys=": ".join(inside), got=got)
     if first["type"] == "missing":
-        return f"{place}: the key '{parts[0]}' is missing; {_MISSING[parts[0]]}."
+        said = f"the key '{keys[0]}' is missing; {_MISSING[keys[0]]}."
+        return source.refusal(keys, said)
     if first["type"] == "extra_forbidden":
-        known = list(Schema.model_fields)
-        near = difflib.get_close_matches(parts[0], known, 1, 0.5)
-        hint = f"Did you mean '{near[0]}'?" if near else f"The keys are: {', '.join(known)}."
-        return f"{place}: there is no key '{visible(parts[0])}'. {hint}"
-    return f"{place}: {visible(': '.join(parts))}: {_WANTED[parts[0]]}; {_got(first)}"
+        return source.refusal(
+            keys, "there is no key '{key}'. {hint}", key=keys[0], hint=_hint(keys[0])
+        )
+    said = f"{{keys}}: {_WANTED[keys[0]]}; it is {{got}}."
+    return source.refusal(keys, said, keys=": ".join(keys), got=_got(first["input"]))
+
+
+def _hint(key: str) -> str:
+    known = list(Schema.model_fields)
+    near = difflib.get_close_matches(key, known, 1, 0.5)
+    return f"Did you mean '{near[0]}'?" if near else f"The keys are: {', '.join(known)}."
 
 
 _MISSING = {
@@ -177,6 +206,5 @@ _WANTED = {
 }
 
 
-def _got(first: Mapping[str, Any]) -> str:
-    value = first["input"]
-    return f"it is {'empty' if value in ({}, [], '') else visible(repr(value), 60)}."
+def _got(value: Any) -> str:
+    return "empty" if value in ({}, [], "") else repr(value)[:60]

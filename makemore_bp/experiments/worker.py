@@ -17,25 +17,33 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from makemore_bp import config as configs
 from makemore_bp import yaml_reading
 from makemore_bp.config import Config
-from makemore_bp.errors import DivergedError, RequestError
+from makemore_bp.errors import NO_MEMORY, DivergedError, RequestError, is_out_of_memory
 from makemore_bp.signals import Interrupted
+from makemore_bp.text import visible
 from makemore_bp.training import run_folder, start
 from makemore_bp.training.probe import probe
+from makemore_bp.training.smoothing import Smoothed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from makemore_bp.engines.choice import Choice
+    from makemore_bp.training.loop import Beginning
 
-SMOOTHING = 1000  # steps over which the reported loss is averaged
 PROGRESS_SECONDS = 0.25  # at most so often is progress told
+
+
+class Listener(Protocol):
+    """Who is told how a request goes on."""
+
+    def tell(self, **message: Any) -> None:
+        """Takes one message."""
 
 
 class Parent:
@@ -43,7 +51,7 @@ class Parent:
 
     def __init__(self) -> None:
         self._pipe = os.dup(sys.stdout.fileno())
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what others print is no answer
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what others print is not an answer
 
     def tell(self, **message: Any) -> None:
         """Sends one message."""
@@ -56,26 +64,26 @@ class Parent:
 class Reporter:
     """Tells the parent how a run goes on, but not at every chunk."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, parent: Listener) -> None:
         self._parent = parent
         self._told = 0.0
-        self._loss: float | None = None
+        self._loss = Smoothed()
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
+    def started(self, beginning: Beginning) -> None:
         """See ``training.loop.Reporter``."""
+        step, steps, engine = beginning.step, beginning.steps, beginning.choice.engine
         self._mark = (time.perf_counter(), step)
-        self._parent.tell(event="started", step=step, steps=steps, engine=choice.engine)
+        self._parent.tell(event="started", step=step, steps=steps, engine=engine)
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         """See ``training.loop.Reporter``."""
-        mean, weight = float(losses.mean()), min(1.0, len(losses) / SMOOTHING)
-        self._loss = mean if self._loss is None else self._loss + weight * (mean - self._loss)
+        loss = self._loss.add(losses)
         now = time.perf_counter()
         if now - self._told > PROGRESS_SECONDS:
             self._told = now
             began, first = self._mark
             speed = (step - first) / (now - began)
-            self._parent.tell(event="progress", step=step, loss=self._loss, speed=speed)
+            self._parent.tell(event="progress", step=step, loss=loss, speed=speed)
 
     def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None:
         """See ``training.loop.Reporter``."""
@@ -89,7 +97,7 @@ def main(threads: int) -> None:
     requests: queue.Queue[dict[str, Any] | None] = queue.Queue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     while (request := requests.get()) is not None:
-        parent.tell(**_answer(request, parent))
+        parent.tell(**answer(request, parent))
 
 
 def _listen(requests: queue.Queue[dict[str, Any] | None]) -> None:
@@ -101,7 +109,7 @@ def _listen(requests: queue.Queue[dict[str, Any] | None]) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _answer(request: dict[str, Any], parent: Parent) -> dict[str, Any]:
+def answer(request: dict[str, Any], parent: Listener) -> dict[str, Any]:
     """What has become of a request; whatever goes wrong with it ends only this request."""
     try:
         if request["do"] == "check":
@@ -114,10 +122,9 @@ def _answer(request: dict[str, Any], parent: Parent) -> dict[str, Any]:
         return {"event": "stopped", "reason": f"It was stopped by {error}."}
     except RequestError as error:
         return {"event": "failed", "reason": str(error)}
-    except MemoryError:
-        return {"event": "failed", "reason": "There was not enough memory."}
     except Exception as error:
-        return {"event": "failed", "reason": f"{type(error).__name__}: {error}"}
+        said = NO_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+        return {"event": "failed", "reason": visible(said, 1000)}
 
 
 def _config(request: dict[str, Any]) -> Config:

@@ -75,7 +75,7 @@ class FirstStep:
 
     def _made(self, engine: str, ranks: Group) -> Engine:
         if ranks is not ALONE:
-            return RanksEngine(self.work, self.batch.parameters, 0, ranks)
+            return RanksEngine(ranks, self.work, self.batch.parameters)
         maker = named(engine, self.work)
         if reason := maker.obstacle(self.work):
             raise RequestError(f"--engine {engine}: {reason}.")

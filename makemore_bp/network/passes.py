@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from makemore_bp.network import (
@@ -109,6 +110,13 @@ class Network:
     def given(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """What the forward pass of ``record`` was given besides parameters and batch."""
         return {"mask": record["mask"]} if self.drops else {}
+
+    def slope(self, record: Mapping[str, Any]) -> Tensor:
+        """The activation's slope at each hidden output of a pass, (n, n_hidden): what its own rule
+        makes of a gradient of 1."""
+        (rule,) = self.activation.backward
+        slope: Tensor = call(rule, {**record, "dh": torch.ones_like(record["h"])})
+        return slope
 
     def hprebn(self, parameters: Mapping[str, Tensor], Xb: Tensor) -> Tensor:
         """hprebn (n, n_hidden) of contexts Xb (n, block_size): all that comes before batchnorm."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ class RanksEngine(TorchEngine):
     """The torch engine on one of several ranks, each with at least one row of every minibatch."""
 
     def __init__(
-        self, work: Work, parameters: Mapping[str, Tensor], step: int, ranks: Group
+        self, ranks: Group, work: Work, parameters: Mapping[str, Tensor], step: int = 0
     ) -> None:
         super().__init__(replace(work, network=over_ranks(work.network)), parameters, step)
         self._ranks = ranks
@@ -47,7 +48,8 @@ class RanksEngine(TorchEngine):
     def chosen(cls, ranks: Group) -> Choice:
         """The choice of this engine, which is the only one for several ranks."""
         several = "s" * (ranks.size > 1)
-        return Choice(cls, f"{ranks.size:,} rank{several} over torch.distributed")
+        why = f"{ranks.size:,} rank{several} over torch.distributed"
+        return Choice(cls.name, why, partial(cls, ranks))
 
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
         """See ``Engine.advance``; ``indices`` are those of the whole minibatches."""

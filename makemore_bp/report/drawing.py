@@ -14,12 +14,18 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from makemore_bp.errors import RequestError
+from makemore_bp.files import write_whole
+from makemore_bp.report import fonts
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -90,24 +96,72 @@ class Picture:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A picture as an SVG element for a page, and as a PNG file."""
+    """A picture as an SVG element for a page, and as a PNG file.
+
+    boxes: the characters for which no font is installed; the PNG has boxes in their place.
+    """
 
     picture: Picture
     svg: str
     png: bytes
+    boxes: frozenset[str] = frozenset()
 
 
 def render(picture: Picture) -> Rendered:
     """Draws a picture in both forms. The PNG carries its title, for it may stand alone."""
-    with _our_style():
-        figure = Figure(figsize=picture.size, layout="constrained")
-        picture.draw(figure.subplots())
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with _drawn(picture) as (figure, boxes):
         svg, png = io.StringIO(), io.BytesIO()
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
         figure.suptitle(picture.title, fontsize=11)
         figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    return Rendered(picture, _for_a_page(svg.getvalue(), picture), png.getvalue())
+    return Rendered(picture, _for_a_page(svg.getvalue(), picture), png.getvalue(), boxes)
+
+
+def save(picture: Picture, path: Path) -> frozenset[str]:
+    """Writes a picture with its title, in the format that the file's name asks for.
+
+    Returns the characters for which no font is installed. Raises RequestError if the format is not
+    known or the file cannot be written.
+    """
+    content = io.BytesIO()
+    with _drawn(picture) as (figure, boxes):
+        figure.suptitle(picture.title, fontsize=11)
+        try:
+            figure.savefig(content, format=path.suffix[1:] or "png", dpi=PNG_DPI)
+        except ValueError as error:
+            raise RequestError(
+                "{path}: {reason}. Take FILE.png.", path=path, reason=str(error).splitlines()[0]
+            ) from None
+    write_whole(path, content.getvalue())
+    return boxes
+
+
+@contextmanager
+def _drawn(picture: Picture) -> Iterator[tuple[Figure, frozenset[str]]]:
+    """The picture as a figure, in fonts that have its characters as far as any is installed."""
+    with _our_style():
+        figure = _figure(picture)
+        families = list(matplotlib.rcParams["font.family"])
+        missing = fonts.without_glyph(_characters(figure), families)
+        if missing and (found := fonts.covering(frozenset(missing))):
+            matplotlib.rcParams["font.family"] = [*families, *found]
+            missing = fonts.without_glyph(missing, found)
+            figure = _figure(picture)
+        yield figure, frozenset(missing)
+
+
+def _figure(picture: Picture) -> Figure:
+    figure = Figure(figsize=picture.size, layout="constrained")
+    picture.draw(figure.subplots())
+    return figure
+
+
+def _characters(figure: Figure) -> set[str]:
+    """The characters of all texts, the labels of ticks included."""
+    for axes in figure.axes:
+        axes.get_xticklabels(), axes.get_yticklabels()  # they are made when they are asked for
+    return {c for text in figure.findobj(Text) if isinstance(text, Text) for c in text.get_text()}
 
 
 def fading(*colours: str) -> ListedColormap:
@@ -124,7 +178,7 @@ def fading(*colours: str) -> ListedColormap:
 @contextmanager
 def _our_style() -> Iterator[None]:
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # A script that no installed font knows: boxes in the PNG, but the page has the characters.
+        # What no installed font has is told of once (see Rendered.boxes).
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)

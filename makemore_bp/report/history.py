@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from makemore_bp.experiments.results import is_number
 from makemore_bp.training import metrics
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 KINDS = ("weight", "gradient", "update_ratio")
 SMOOTHING = 80  # a smoothed loss is the mean over an eightieth of a run to either side,
-LEAST_SMOOTHED = 10  # but over at least so many values, as far as they are no more than an eighth
+LEAST_SMOOTHED = 10  # but over at least this many values, up to an eighth of them
+LAST_STEP = 2**53  # the last that a float counts
 
 
 @dataclass
@@ -25,8 +26,8 @@ class Series:
     _values: list[float] = field(default_factory=list)
 
     def add(self, step: int, value: Any) -> None:
-        """Appends a value, unless it is no finite number."""
-        if _is_number(value):
+        """Appends a value, unless it is not a finite number."""
+        if is_number(value):
             self._steps.append(step)
             self._values.append(float(value))
 
@@ -59,7 +60,7 @@ class Series:
         return means
 
     def thinned(self, most: int) -> tuple[Numbers, Numbers]:
-        """Steps and values, evenly thinned to at most so many."""
+        """Steps and values, evenly thinned to at most ``most`` of them."""
         every = -(-len(self) // most) or 1
         return self.steps[::every], self.values[::every]
 
@@ -70,34 +71,35 @@ class History:
     and there, for each parameter, the sizes in ``KINDS``: ``sizes[kind][parameter]``."""
 
     loss: Series = field(default_factory=Series)
-    lr: Series = field(default_factory=Series)
+    rate: Series = field(default_factory=Series)
     train: Series = field(default_factory=Series)
     val: Series = field(default_factory=Series)
     sizes: dict[str, dict[str, Series]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
 
-    def end_with(self, step: Any, train_loss: Any, val_loss: Any) -> None:
+    def end_with(self, step: int | None, train_loss: float | None, val_loss: float | None) -> None:
         """Adds the losses after the last step, which no line holds: lines are written before."""
-        if isinstance(step, int) and (not len(self.train) or step > self.train.steps[-1]):
+        if step is not None and (not len(self.train) or step > self.train.steps[-1]):
             self.train.add(step, train_loss)
             self.val.add(step, val_loss)
 
-    def rate_changes(self) -> list[tuple[int, float]]:
-        """The steps at which another learning rate was first seen, and that rate."""
-        changed = np.flatnonzero(np.diff(self.lr.values)) + 1
-        return [(int(self.lr.steps[at]), float(self.lr.values[at])) for at in changed]
+    def rates(self) -> list[tuple[int, float]]:
+        """The steps at which the first and every other learning rate was seen, and that rate."""
+        first = np.diff(self.rate.values, prepend=np.nan) != 0
+        at = zip(self.rate.steps[first], self.rate.values[first], strict=True)
+        return [(int(step), float(rate)) for step, rate in at]
 
 
 def read(folder: Path) -> History:
-    """The history of the run in ``folder``; what is no number in its lines is left out."""
+    """The history of the run in ``folder``; what is not a number in its lines is left out."""
     history = History()
     for line in metrics.read(folder):
-        step = line.get("step") if isinstance(line, dict) else None
-        if not isinstance(step, int) or not _is_number(step):
+        step: int = line["step"]
+        if not 0 <= step < LAST_STEP:
             continue
         history.loss.add(step, line.get("loss"))
-        history.lr.add(step, line.get("lr"))
+        history.rate.add(step, line.get("lr"))
         history.train.add(step, line.get("train_loss"))
         history.val.add(step, line.get("val_loss"))
         _add_sizes(history, step, line.get("parameters"))
@@ -111,7 +113,3 @@ def _add_sizes(history: History, step: int, parameters: Any) -> None:
         if isinstance(sizes, dict):
             for kind in KINDS:
                 history.sizes[kind].setdefault(name, Series()).add(step, sizes.get(kind))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from makemore_bp.report.drawing import BLUE, INK, MUTED, VERMILION, Picture, fading
-from makemore_bp.report.observations import SATURATED, Observations, saturated, shown_characters
+from makemore_bp.report.observations import FLAT, Observations, saturated, shown_characters
 
 SHOWN_ROWS, SHOWN_UNITS = 64, 400  # of an image; more would be finer than its pixels
 POINTS = 1000  # units of a line, characters of a scatter plot
@@ -35,13 +35,15 @@ def output_pictures(seen: Observations) -> list[Picture]:
 
 
 def _histogram(seen: Observations) -> Picture:
+    name = seen.network.kind("activation")
     shares = {
-        BEGAN: float(saturated(seen.start["h"]).double().mean()),
-        LATER: float(saturated(seen.now["h"]).double().mean()),
+        BEGAN: float(saturated(seen, seen.start).double().mean()),
+        LATER: float(saturated(seen, seen.now).double().mean()),
     }
 
     def draw(axes: Axes) -> None:
-        edges = np.linspace(-1, 1, 51)
+        both = [_numbers(record["h"]) for record in (seen.start, seen.now)]
+        edges = np.linspace(min(-1, *map(np.min, both)), max(1, *map(np.max, both)), 51)
         for label, record, colour, style in (
             (BEGAN, seen.start, MUTED, "--"),
             (LATER, seen.now, BLUE, "-"),
@@ -53,26 +55,24 @@ def _histogram(seen: Observations) -> Picture:
             axes.stairs(
                 shares_of_bins, edges, label=said, linewidth=1.5, color=colour, linestyle=style
             )
-        for bound in (-SATURATED, SATURATED):
-            axes.axvline(bound, color=VERMILION, linewidth=1, linestyle=":")
-        axes.set_xlabel("output of tanh, h")
+        axes.set_xlabel(f"output of {name}, h")
         axes.set_ylabel("% of the outputs")
         axes.legend(loc="upper center")
 
     return Picture(
-        "tanh",
-        "Outputs of tanh",
+        name,
+        f"Outputs of {name}",
         f"Histogram of h. Saturated are {shares[BEGAN]:.1%} of the outputs at the start and "
         f"{shares[LATER]:.1%} now.",
-        f"Beyond the dotted lines, |h| > {SATURATED}, the slope of tanh is nearly 0 and hardly any "
-        "gradient passes. A few per cent there at the start are harmless; two towers at -1 and 1 "
-        "with nothing between them are a layer that hardly learns.",
+        f"Where the slope of {name} is below {FLAT:.2f}, hardly any gradient passes: an output is "
+        "saturated. A few per cent of tanh's at the start are harmless; towers at the ends with "
+        "nothing between them are a layer that hardly learns.",
         draw,
     )
 
 
 def _saturation(seen: Observations) -> Picture:
-    flat = saturated(seen.now["h"])
+    flat = saturated(seen, seen.now)
     dead = int(flat.all(0).sum())
     shown = flat[:SHOWN_ROWS, :SHOWN_UNITS]
     part = "" if shown.shape == flat.shape else f" The first {_by(shown)} of {_by(flat)} are shown."
@@ -87,8 +87,8 @@ def _saturation(seen: Observations) -> Picture:
         "Saturated units",
         f"{float(flat.double().mean()):.1%} of the outputs are saturated; {dead} of "
         f"{flat.shape[1]:,} units are so for every example of the minibatch.",
-        f"A row is an example, a column a hidden unit, filled where |h| > {SATURATED}. A column "
-        f"that is filled from top to bottom is a unit that learns nothing here: {dead} of "
+        f"A row is an example, a column a hidden unit, filled where hardly any gradient passes. A "
+        f"column that is filled from top to bottom is a unit that learns nothing here: {dead} of "
         f"{flat.shape[1]:,}.{part}",
         draw,
     )
@@ -112,7 +112,7 @@ def _batchnorm(seen: Observations, name: str, place: str) -> Picture:
 
     read = {
         "before": "Before batchnorm every unit has a level and a spread of its own; the wider "
-        "they lie apart, the more units the tanh would drive into saturation.",
+        "they lie apart, the more units the activation would drive into saturation.",
         "after": "After batchnorm the mean of a unit is its bnbias and its spread the size of its "
         "bngain: learned numbers, and no longer an accident of the weights below.",
     }

@@ -21,7 +21,7 @@ def loss_pictures(history: History, losses: dict[str, Any]) -> list[Picture]:
     pictures = [_all(history, losses)] if len(history.loss) else []
     if len(history.train) > 2:
         pictures.append(_splits(history))
-    if len(history.rate_changes()) > MARKED_RATES:
+    if len(history.rates()) > MARKED_RATES + 1:
         pictures.append(_rates(history))
     return pictures
 
@@ -35,7 +35,7 @@ def step_axis(axes: Axes) -> None:
 
 def _all(history: History, losses: dict[str, Any]) -> Picture:
     uniform, bigram = losses["baselines"]["uniform"], losses["baselines"]["bigram"]["train"]
-    changes = history.rate_changes()
+    rates = history.rates()
 
     def draw(axes: Axes) -> None:
         smoothed = history.loss.smoothed()
@@ -57,7 +57,7 @@ def _all(history: History, losses: dict[str, Any]) -> Picture:
         highest = max(uniform, float(np.percentile(history.loss.values, 99)), smoothed[0])
         lowest = min(float(np.percentile(history.loss.values, 0.5)), bigram)
         axes.set_ylim(lowest - 0.05, min(highest, HEADROOM * uniform) + 0.1)
-        if len(changes) <= MARKED_RATES:
+        if len(rates) <= MARKED_RATES + 1:
             _mark_rates(axes, history)
         axes.set_ylabel("loss, nats per character")
         axes.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
@@ -78,8 +78,7 @@ def _all(history: History, losses: dict[str, Any]) -> Picture:
 
 
 def _mark_rates(axes: Axes, history: History) -> None:
-    rates = [(int(history.lr.steps[0]), float(history.lr.values[0])), *history.rate_changes()]
-    for place, (step, rate) in enumerate(rates):
+    for place, (step, rate) in enumerate(history.rates()):
         if place:
             axes.axvline(step, color=INK, linewidth=0.9, linestyle=":")
         axes.annotate(
@@ -135,7 +134,7 @@ def _splits(history: History) -> Picture:
 
 def _rates(history: History) -> Picture:
     def draw(axes: Axes) -> None:
-        axes.plot(*history.lr.thinned(RAW_POINTS), color=BLUE)
+        axes.plot(*history.rate.thinned(RAW_POINTS), color=BLUE)
         axes.set_ylabel("learning rate")
         axes.set_ylim(bottom=0)
         step_axis(axes)
@@ -143,8 +142,8 @@ def _rates(history: History) -> Picture:
     return Picture(
         "learning-rate",
         "Learning rate over the steps",
-        f"From {history.lr.values[0]:g} to {history.lr.last:g}, at most "
-        f"{history.lr.values.max():g}.",
+        f"From {history.rate.values[0]:g} to {history.rate.last:g}, at most "
+        f"{history.rate.values.max():g}.",
         "The factor that each gradient is multiplied by; hold its bends against the loss above.",
         draw,
     )

@@ -16,6 +16,7 @@ from makemore_bp.dataset.vocabulary import BOUNDARY_SHOWN
 from makemore_bp.engines import configured
 from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import Check, check
+from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record
 from makemore_bp.report import history as histories
 from makemore_bp.report.history import History
@@ -27,7 +28,7 @@ from makemore_bp.training.loop import State
 from makemore_bp.training.run_evaluation import Losses
 from makemore_bp.training.start import saved_run
 
-SATURATED = 0.97  # the lecture's bound: beyond it the slope of tanh is below 0.06
+FLAT = 1 - 0.97**2  # the slope of tanh at the lecture's bound of 0.97; below it a unit is saturated
 MOST_ROWS = 256  # of a minibatch that are looked at
 CHECKED_ROWS = 64
 DRAWN, SHOWN = 1000, 40  # words
@@ -47,12 +48,14 @@ class Names:
 class Observations:
     """A run as it stands.
 
-    now, start: the record of one minibatch under the latest parameters and under those the run
-    began with. gradients: those of ``now``. check: gradcheck on the latest parameters.
+    network: the one that the run trains, without dropout. now, start: its record of one minibatch
+    under the latest parameters and under those the run began with. gradients: those of ``now``.
+    check: gradcheck on the latest parameters.
     """
 
     folder: Path
     saved: Checkpoint
+    network: Network
     losses: Losses
     history: History
     now: Record
@@ -82,6 +85,7 @@ def observe(folder: Path) -> Observations:
     return Observations(
         folder=folder,
         saved=saved,
+        network=network,
         losses=losses,
         history=history,
         now=now,
@@ -93,9 +97,9 @@ def observe(folder: Path) -> Observations:
     )
 
 
-def saturated(h: Tensor) -> Tensor:
-    """Where a unit's output is so near -1 or 1 that hardly any gradient passes; h's shape."""
-    return h.abs() > SATURATED
+def saturated(seen: Observations, record: Record) -> Tensor:
+    """Where the activation is so flat that hardly any gradient passes; the shape of h."""
+    return seen.network.slope(record) < FLAT
 
 
 def shown_characters(vocabulary: Vocabulary) -> list[str]:

@@ -10,7 +10,6 @@ from makemore_bp.errors import RequestError
 from makemore_bp.files import write_whole
 from makemore_bp.report.drawing import Rendered
 from makemore_bp.report.page import MARK
-from makemore_bp.text import visible
 
 FOLDER, PAGE = "report", "report.html"
 
@@ -27,7 +26,7 @@ def place(run: Path, out: Path | None) -> Place:
     """RUN/report/report.html; in the folder ``out``; or the file ``out``, if it ends in .html.
 
     The folder is made. Raises RequestError if that cannot be, or if the page's path holds a file
-    that is none of ours.
+    that is not one of ours.
     """
     if out is not None and out.suffix.lower() in (".html", ".htm"):
         found = Place(out, out.stem + "-")
@@ -40,8 +39,8 @@ def place(run: Path, out: Path | None) -> Place:
         raise _refused(found.page, error) from None
     if foreign:
         raise RequestError(
-            f"{visible(str(found.page))} exists and is no report of makemore-bp. "
-            "Take another --out."
+            "{page} exists and is not a report of makemore-bp. Take another --out.",
+            page=found.page,
         )
     return found
 
@@ -54,7 +53,7 @@ def write(where: Place, page: str, pictures: Iterable[Rendered]) -> None:
             write_whole(where.page.with_name(name), one.png)
         write_whole(where.page, page.encode())
     except RequestError as error:
-        raise RequestError(f"{error} Or take another place with --out.") from None
+        raise RequestError("{error} Or take another place with --out.", error=error) from None
 
 
 def _beginning(path: Path) -> bytes:
@@ -64,6 +63,7 @@ def _beginning(path: Path) -> bytes:
 
 def _refused(path: Path, error: OSError) -> RequestError:
     return RequestError(
-        f"{visible(str(path))} cannot be written: {error.strerror or error}. "
-        "Take another place with --out."
+        "{path} cannot be written: {reason}. Take another place with --out.",
+        path=path,
+        reason=error.strerror or error,
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from makemore_bp.report import page, reproduce
+from makemore_bp.experiments import command
+from makemore_bp.report import page
 from makemore_bp.report.drawing import Picture, Rendered, render
 from makemore_bp.report.layer_pictures import layer_pictures, output_pictures
 from makemore_bp.report.loss_pictures import loss_pictures
@@ -82,7 +83,7 @@ def _activations(seen: Observations) -> str:
     rows = []
     for moment, record in (("at the start", seen.start), ("now", seen.now)):
         cells = [f"{_mean_std(record[name])}" for name in ("hprebn", "hpreact", "h")]
-        flat = saturated(record["h"])
+        flat = saturated(seen, record)
         rows.append(
             (moment, *cells, f"{float(flat.double().mean()):.1%}", f"{int(flat.all(0).sum()):,}")
         )
@@ -91,7 +92,7 @@ def _activations(seen: Observations) -> str:
         ("", "hprebn", "hpreact", "h", "saturated", "units saturated throughout"),
         rows,
     ) + page.paragraph(
-        "Batchnorm turns hprebn into hpreact. Standard deviations near 1 before the tanh keep most "
+        "Batchnorm turns hprebn into hpreact. Standard deviations near 1 before a tanh keep most "
         "of its outputs out of the flat ends."
     )
 
@@ -153,7 +154,7 @@ def _configuration(seen: Observations) -> str:
     rows = [(key, _shown(value)) for key, value in run_folder.flat(config).items()]
     return (
         page.paragraph("The same run again, to the bit where the machine and PyTorch are the same:")
-        + page.code(reproduce.command(config))
+        + page.code(command.shell(command.training(config)))
         + page.table("The resolved configuration", ("key", "value"), rows, numbers=False)
         + page.paragraph(
             f"PyTorch {seen.saved.torch_version}. SHA-256 of the data file: "

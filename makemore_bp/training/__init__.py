@@ -9,6 +9,7 @@ checkpoint.py               the complete state as one file
 checkpoint_header.py        what that file says about itself
 run_folder.py               the folder of a run: who may write there, and what stands in it
 metrics.py                  metrics.jsonl
+smoothing.py                the loss that a person is shown: a running mean
 parameter_statistics.py     how large parameters, gradients and updates are
 memory.py                   whether a run would fit in this machine's memory
 probe.py                    how long steps and evaluations take, measured on a few

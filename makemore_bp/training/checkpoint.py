@@ -32,7 +32,6 @@ from makemore_bp.dataset import Vocabulary
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.files import cannot_read, write_whole
 from makemore_bp.network.parameters import NAMES
-from makemore_bp.text import visible
 from makemore_bp.training import checkpoint_header
 from makemore_bp.training.checkpoint_header import BLANK, FORMAT, KEY, MAX_HEADER, VERSION, Header
 from makemore_bp.training.evaluation import Statistics
@@ -64,7 +63,7 @@ class Checkpoint:
         tensors = self._tensors()
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise DivergedError(f"{name} is no longer finite at step {self.step:,}.")
+                raise DivergedError(f"{name} is no longer finite at step {self.step:,}.", self.step)
         about = {
             "checksum": BLANK,  # before anything that a user has written
             "format": FORMAT,
@@ -107,13 +106,15 @@ def load_raw(path: Path) -> tuple[bytes, Checkpoint]:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise RequestError("it is no regular file.")
+                raise RequestError("it is not a regular file.")
             header, raw = _read(file)
         return raw, _assemble(header, raw)
     except RequestError as error:
         raise RequestError(
-            f"{visible(str(path))} is no usable checkpoint: {error} "
-            "Take a copy of it from a backup, or train again."
+            "{path} is not a usable checkpoint: {error} Take a copy of it from a backup, or train "
+            "again.",
+            path=path,
+            error=error,
         ) from None
     except OSError as error:
         raise cannot_read(path, error) from None

@@ -9,12 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from makemore_bp.config import Config
+from makemore_bp.config import ENGINES, Config
 from makemore_bp.dataset.words import CONTROL
 from makemore_bp.engines import configured
 from makemore_bp.errors import RequestError
 from makemore_bp.network.parameters import Sizes
-from makemore_bp.text import visible
 
 FORMAT = "makemore-bp checkpoint"
 VERSION = 1
@@ -22,7 +21,6 @@ KEY = "makemore_bp"  # of the metadata
 BLANK = "0" * 64  # what stands in the place of the checksum while it is computed
 MAX_HEADER = 32 * 2**20  # the vocabulary is the only part that grows, to a million characters
 MAX_PARTS = 200_000  # of JSON; a whole header has as many as its learning rate schedule
-_ENGINES = ("torch", "native")
 _SPARE = 2**20  # bytes for the two generators' states, a few kilobytes each
 _FOREIGN = "its header is damaged, or it is a file of another kind."
 
@@ -54,7 +52,7 @@ class Header:
 
 
 def read(raw: bytes) -> Header:
-    """The header in these bytes; raises RequestError if they are no header of this program's."""
+    """The header in these bytes; raises RequestError if they are not a header of this program's."""
     outer = _json(raw)
     try:
         tensors = [entry for name, entry in outer.items() if name != "__metadata__"]
@@ -76,7 +74,7 @@ def inconsistent(error: Exception) -> RequestError:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return RequestError(f"its content is inconsistent ({visible(what)}).")
+    return RequestError("its content is inconsistent ({what}).", what=what)
 
 
 def _json(raw: bytes) -> Any:
@@ -101,7 +99,9 @@ def _about(outer: dict[str, Any]) -> dict[str, Any]:
     version = about.get("version")
     if type(version) is not int or version != VERSION:
         raise RequestError(
-            f"it has format version {visible(str(version))}; this program reads {VERSION}."
+            "it has format version {version}; this program reads {known}.",
+            version=str(version),
+            known=VERSION,
         )
     return about
 
@@ -113,10 +113,10 @@ def _checked(about: dict[str, Any], end: int) -> Header:
         raise ValueError("a text is expected where there is none")
     characters, step, engine = about["vocabulary"], about["step"], about["engine"]
     if type(step) is not int or not 0 <= step < 2**63:
-        raise ValueError("its step is no count")
+        raise ValueError("its step is not a count")
     if not characters or len(set(characters)) < len(characters) or CONTROL.search(characters):
         raise ValueError("its vocabulary is not one of words")
-    if engine not in _ENGINES:
+    if engine not in ENGINES:
         raise ValueError(f"there is no engine {engine}")
     return Header(
         config=_config(about["config"]),

@@ -47,13 +47,20 @@ class Weighted:
     """The examples of a split as distinct contexts with counts, where they can be numbered.
 
     ``total`` counts all of them; the batches are this rank's, every context being one rank's.
+    ``pause`` is called between two blocks of work, and may end it by an exception.
     """
 
     def __init__(
-        self, examples: Examples, vocabulary: int, device: str = "cpu", ranks: Group = ALONE
+        self,
+        examples: Examples,
+        vocabulary: int,
+        device: str = "cpu",
+        ranks: Group = ALONE,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
         self.total = len(examples)
         self.ranks = ranks
+        self.pause = pause
         self._examples = examples
         self._vocabulary = vocabulary
         self._device = device
@@ -65,6 +72,7 @@ class Weighted:
         """Context and target of this rank's examples as one number, the target the last digit."""
         rank, size = self.ranks.rank, self.ranks.size
         for keys in numbered(self._examples, self._vocabulary):
+            self.pause()
             yield keys if size == 1 else keys[keys // self._vocabulary % size == rank]
 
     def batches(self, width: int) -> Iterator[Counted]:
@@ -154,6 +162,7 @@ def loss(
         return None
     total = 0.0
     for batch in split.batches(max(parameters["W2"].shape)):
+        split.pause()
         logits = network.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
         logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].cpu().double()
         total -= float((logprobs * batch.pair_counts).sum())

@@ -26,10 +26,9 @@ from makemore_bp.config import Config
 from makemore_bp.dataset import Dataset
 from makemore_bp.engines import configured
 from makemore_bp.engines.choice import Choice
-from makemore_bp.engines.engine import Engine, Work
+from makemore_bp.engines.engine import Work
 from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.errors import DivergedError, LostRankError, RequestError
-from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.group import ALONE, Group
 from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.training import baselines, evaluation, run_folder
@@ -42,11 +41,24 @@ CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progre
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What is about to be trained: from ``step`` to ``steps``, by which engine, on which words, how
+    many parameters, and the folder that it is written to."""
+
+    step: int
+    steps: int
+    choice: Choice
+    words: str
+    parameters: int
+    folder: Path
+
+
 class Reporter(Protocol):
     """Who wants to know how the run goes on."""
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
-        """The loop begins at ``step`` with the engine that was chosen."""
+    def started(self, beginning: Beginning) -> None:
+        """The loop begins."""
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         """The steps up to ``step`` are done; ``losses`` are those of the last chunk."""
@@ -58,7 +70,7 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that keeps it to itself."""
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
+    def started(self, beginning: Beginning) -> None:
         pass
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
@@ -122,19 +134,14 @@ class Training:
     _began_at: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        data, ranks = self.data, self.ranks
-        self._engine = self._made()
+        data, ranks, state = self.data, self.ranks, self.state
+        self._engine = self.choice.make(self.work, state.parameters, state.step)
         V, device = len(data.vocabulary), self.config.device
         self._splits = {
-            name: Weighted(data[name], V, device, ranks) for name in ("train", "val", "test")
+            name: Weighted(data[name], V, device, ranks, self._pause)
+            for name in ("train", "val", "test")
         }
         self._writes = ranks.rank == 0
-
-    def _made(self) -> Engine:
-        state = self.state
-        if self.ranks is ALONE:
-            return self.choice.make(self.work, state.parameters, state.step)
-        return RanksEngine(self.work, state.parameters, state.step, self.ranks)
 
     def run(self, resumed: bool = False) -> dict[str, Any]:
         """Trains to the last step and returns the summary, which is also written.
@@ -145,17 +152,21 @@ class Training:
         """
         self._saved = self.state.step if resumed else None
         self._began_at = self.state.step
+        train = self.config.train
         self._metrics = (
-            Metrics(self.folder, self.state.step, self._last_line())
+            Metrics(self.folder, self.state.step, (train.log_every, train.eval_every))
             if self._writes
             else Unwritten()
         )
         try:
-            self.reporter.started(self.state.step, self.config.train.steps, self.choice)
+            self.reporter.started(self._beginning())
             while self.state.step < self.config.train.steps:
                 self._until(self._next_pause())
             self._save()
             summary = self._summary()
+        except Interrupted:  # in an evaluation; else this state is saved already
+            self._save()
+            raise
         except LostRankError as lost:
             raise LostRankError(f"{lost} The last state, {self._kept()}.") from None
         finally:
@@ -164,11 +175,10 @@ class Training:
             run_folder.write_summary(self.folder, summary)
         return summary
 
-    def _last_line(self) -> int | None:
-        """The last step before this one that has a line in the metrics."""
-        train, before = self.config.train, self.state.step
-        every = (train.log_every, train.eval_every)
-        return max((before - 1) // e * e for e in every) if before else None
+    def _beginning(self) -> Beginning:
+        steps, words = self.config.train.steps, self.config.data.path
+        parameters = sum(p.numel() for p in self.state.parameters.values())
+        return Beginning(self.state.step, steps, self.choice, words, parameters, self.folder)
 
     def _next_pause(self) -> int:
         """The next step at which something happens between chunks."""
@@ -260,6 +270,11 @@ class Training:
         if signal:
             self._save()
             raise Interrupted(signal)
+
+    def _pause(self) -> None:
+        """Gives an evaluation up if the run was asked to stop. Ranks answer together, after it."""
+        if self.ranks is ALONE:
+            self.stop.check()
 
     def _calibrated(self) -> Statistics:
         if self._statistics is None or self._statistics[0] != self.state.step:

@@ -4,42 +4,50 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from makemore_bp.errors import RequestError
-from makemore_bp.files import cannot_write
-from makemore_bp.text import visible
+from makemore_bp.files import cannot_write, flush
 
 NAME = "metrics.jsonl"
 MAX_LINE = 2**20  # bytes; a longer one is damage
+# Where the system can be told: a link is not followed out of the folder, a pipe not waited for.
+_FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+_AS_IT_STANDS = sum(getattr(os, name, 0) for name in _FLAGS)
 
 
 class Metrics:
     """The open file of a run."""
 
-    def __init__(self, folder: Path, before: int, last: int | None = None) -> None:
+    def __init__(self, folder: Path, before: int, every: Sequence[int]) -> None:
         """Opens the file and keeps the lines of steps below ``before``.
 
         A run that was stopped anywhere goes on from its checkpoint: the lines that came after it
-        are written again, the same ones. ``last`` is the last step below ``before`` that has a
-        line; a file that does not reach it is damaged and refused by RequestError, for going on
-        would throw away what is behind the damage. A file that is not there is begun anew.
+        are written again, the same ones. There is a line at every multiple of each of ``every``.
+        A file that misses one before the checkpoint is damaged and refused by RequestError, for
+        going on would throw away what is behind the damage. A file that is not there begins at the
+        checkpoint, and so may one that is.
         """
         self._path = folder / NAME
         try:
-            self._file: BinaryIO = self._path.open("a+b")
-            self._file.seek(0)
-            length, reached, lines = _whole(self._file, before)
-            if last is not None and reached != last and self._file.seek(0, 2):
+            self._file = _opened(self._path)
+            kept = _kept(self._file, before, every)
+            if before and kept.misses_one(before):
                 self._file.close()
                 raise RequestError(
-                    f"{visible(str(self._path))} is damaged behind line {lines:,}: up to the "
-                    f"checkpoint it should reach step {last:,}. Put a whole one back; or rename "
-                    "it, and the run goes on with a new one."
+                    "{path} is damaged behind line {lines:,}: {missing}. Put a whole one back; or "
+                    "rename it, and the run goes on with a new one.",
+                    path=self._path,
+                    lines=kept.lines,
+                    missing="this is not a line of metrics"
+                    if kept.due is None
+                    else f"the line of step {kept.due:,} should follow",
                 )
-            self._file.truncate(length)
+            self._file.truncate(kept.length)
         except OSError as error:
             raise cannot_write(self._path, error) from None
 
@@ -55,16 +63,16 @@ class Metrics:
         """Puts what was written on the disk; a checkpoint must not know more than the metrics.
 
         Raises RequestError if another file, or none, has taken this one's place: then the folder
-        was deleted, moved or begun anew, and a checkpoint would be mixed up with what is there.
+        was deleted, moved or begun again, and a checkpoint would be mixed up with what is there.
         """
-        self.flush()
-        self._guard(lambda: os.fsync(self._file.fileno()))
+        self._guard(lambda: flush(self._file))
         there: list[os.stat_result] = []
         self._guard(lambda: there.append(os.stat(self._path)))
         if not os.path.samestat(there[0], os.fstat(self._file.fileno())):
             raise RequestError(
-                f"{visible(str(self._path))} is no longer the file that this run writes; somebody "
-                "has replaced it or the folder. The run stops and leaves what is there alone."
+                "{path} is no longer the file that this run writes; somebody has replaced it or "
+                "the folder. The run stops and leaves what is there alone.",
+                path=self._path,
             )
 
     def close(self) -> None:
@@ -106,6 +114,18 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
                 yield line
 
 
+def _opened(path: Path) -> BinaryIO:
+    """The file to append to, which is no link to somewhere else and no device."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _AS_IT_STANDS
+    handle = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise RequestError(
+            "{path} is not a regular file. Remove it, or name another folder.", path=path
+        )
+    return os.fdopen(handle, "a+b")
+
+
 def _object(line: bytes) -> dict[str, Any] | None:
     """What a line says, or None if it is no object with a step, or not whole."""
     try:
@@ -116,16 +136,43 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return value if whole else None
 
 
-def _whole(file: BinaryIO, before: int) -> tuple[int, int | None, int]:
-    """Up to which byte the file holds whole lines in order, of steps below ``before``; the last of
-    these steps; and how many lines they are."""
-    length, reached, lines = 0, None, 0
+@dataclass
+class _Kept:
+    """The lines of a file that are whole and in order, up to a step.
+
+    length in bytes; the step that is due after them, None without lines; and the line that follows.
+    """
+
+    length: int = 0
+    lines: int = 0
+    due: int | None = None
+    behind: bytes = b""
+
+    def misses_one(self, before: int) -> bool:
+        """Whether a line of a step below ``before`` is not there, though the file has begun."""
+        if self.due is not None:
+            return self.due < before
+        step = _step(self.behind)
+        begins_later = step is not None and step >= before
+        unfinished = self.behind.startswith(b'{"step"') and not self.behind.endswith(b"\n")
+        return bool(self.behind) and not begins_later and not unfinished
+
+
+def _kept(file: BinaryIO, before: int, every: Sequence[int]) -> _Kept:
+    kept = _Kept()
+    file.seek(0)
     while line := file.readline(MAX_LINE):
-        value = _object(line)
-        if value is None or not line.endswith(b"\n"):
+        step = _step(line)
+        in_turn = step == kept.due or kept.due is None
+        if step is None or step >= before or not in_turn or all(step % e for e in every):
             break
-        step = int(value["step"])
-        if step >= before or (reached is not None and step <= reached):
-            break
-        length, reached, lines = length + len(line), step, lines + 1
-    return length, reached, lines
+        kept.length, kept.lines = kept.length + len(line), kept.lines + 1
+        kept.due = min((step // e + 1) * e for e in every)
+    kept.behind = line
+    return kept
+
+
+def _step(line: bytes) -> int | None:
+    """The step of a whole line."""
+    value = _object(line) if line.endswith(b"\n") else None
+    return None if value is None else int(value["step"])

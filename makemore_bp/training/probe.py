@@ -44,7 +44,7 @@ def probe(config: Config) -> dict[str, Any]:
 def _steps(config: Config, data: Dataset, work: Work, choice: Choice) -> tuple[float, State]:
     """Seconds a step, from chunks that double until they fill the time."""
     state = State.fresh(config, len(data.vocabulary))
-    engine = choice.make(work, state.parameters)
+    engine = choice.make(work, state.parameters, 0)
     steps, seconds = 1, 0.0
     while True:
         shape = (steps, config.train.batch_size)

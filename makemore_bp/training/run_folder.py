@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from makemore_bp import config as configs
+from makemore_bp import locks
 from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_write, remove_leftovers, write_whole
-from makemore_bp.text import visible
+from makemore_bp.text import Sentence, sentence
 from makemore_bp.training import metrics
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 CONFIG = "config.yaml"
 CHECKPOINT = "checkpoint.safetensors"
 SUMMARY = "summary.json"
-LOCK = ".lock"
+LOCK = locks.LOCK
+LAUNCH = ".launch"  # which start of several ranks is at the run, so that restarted ones go on
 FILES = (CONFIG, CHECKPOINT, SUMMARY, metrics.NAME)
 
 # What a resumed run may change without becoming another run up to the point where it stopped.
@@ -32,33 +35,14 @@ CHANGEABLE = ("train.steps", "data.path", "engine")
 
 @contextmanager
 def locked(folder: Path, patience: float = 0) -> Iterator[None]:
-    """Holds the folder for one training process.
+    """Holds the folder for one training process, and removes what a killed one left behind.
 
-    Raises RequestError if another one holds it, after ``patience`` seconds. The lock is the
-    system's and ends with the process that holds it, however it ends; a lock file left behind
-    blocks nobody.
+    Raises RequestError if another one holds it, after ``patience`` seconds.
     """
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=patience)
-    except filelock.Timeout:
-        raise RequestError(
-            f"{visible(str(folder))} is being written by another run. Wait for it, stop it, or "
-            "take another folder with --out."
-        ) from None
-    except OSError as error:
-        raise cannot_write(folder / LOCK, error) from None
-    except NotImplementedError:
-        raise RequestError(
-            f"{visible(str(folder))} lies on a file system without locks, so two runs could write "
-            "there at once. Take another folder with --out."
-        ) from None
-    try:
+    with locks.locked(folder, patience):
         for name in FILES:
             remove_leftovers(folder / name)
         yield
-    finally:
-        lock.release()
 
 
 def create(folder: Path) -> None:
@@ -67,7 +51,7 @@ def create(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise RequestError(
-            f"{visible(str(folder))} is a file; a run needs a folder. Take another --out."
+            "{folder} is a file; a run needs a folder. Take another --out.", folder=folder
         ) from None
     except OSError as error:
         raise cannot_write(folder, error) from None
@@ -75,11 +59,13 @@ def create(folder: Path) -> None:
 
 def clear(folder: Path, overwrite: bool) -> None:
     """Makes room for a new run; raises RequestError if a run is there that may not be replaced."""
-    present = [name for name in FILES if (folder / name).exists()]
+    present = [name for name in FILES if os.path.lexists(folder / name)]
     if present and not overwrite:
         raise RequestError(
-            f"{visible(str(folder))} holds a run ({', '.join(present)}). Go on with it by "
-            "--resume, replace it by --overwrite, or take another folder with --out."
+            "{folder} holds a run ({present}). Go on with it by --resume, replace it by "
+            "--overwrite, or take another folder with --out.",
+            folder=folder,
+            present=", ".join(present),
         )
     for name in present:
         try:
@@ -88,13 +74,65 @@ def clear(folder: Path, overwrite: bool) -> None:
             raise cannot_write(folder / name, error) from None
 
 
-def free_name(stem: str, runs: Path = Path("runs")) -> Path:
-    """A folder under ``runs`` that does not exist yet: STEM, STEM-2, STEM-3, ..."""
-    candidate, number = runs / stem, 1
-    while candidate.exists():
-        number += 1
-        candidate = runs / f"{stem}-{number}"
-    return candidate
+@contextmanager
+def begun(folder: Path, config: Config, overwrite: bool = False) -> Iterator[None]:
+    """The folder of a new run, made, held and with the configuration in it.
+
+    Where nothing is saved within, nothing is left that would be in the way of the next try. Raises
+    RequestError if the folder cannot be written, is held by another process, or holds a run that
+    may not be replaced.
+    """
+    existed = folder.exists()
+    create(folder)
+    try:
+        with locked(folder):
+            clear(folder, overwrite)
+            mine = folder.stat()
+            try:
+                write_config(folder, config)
+                yield
+            finally:
+                _remove_beginning(folder, mine)
+    finally:
+        if not existed:
+            _remove_empty(folder)
+
+
+def _remove_beginning(folder: Path, mine: os.stat_result) -> None:
+    """Removes what a run wrote that has saved no state, unless the folder is another's by now."""
+    with contextlib.suppress(OSError):
+        if os.path.samestat(folder.stat(), mine) and not (folder / CHECKPOINT).exists():
+            for name in (CONFIG, metrics.NAME, LAUNCH):
+                (folder / name).unlink(missing_ok=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} <= {locks.LOCK}:
+            (folder / locks.LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+@contextmanager
+def claimed(stem: str, runs: Path = Path("runs")) -> Iterator[Path]:
+    """A new folder under ``runs`` that is this process's alone: STEM, STEM-2, STEM-3, ...
+
+    It is removed again if nothing is put into it. Raises RequestError if it cannot be made.
+    """
+    for folder in (runs / (f"{stem}-{n}" if n > 1 else stem) for n in count(1)):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        break
+    try:
+        yield folder
+    finally:
+        _remove_empty(folder)
+        with contextlib.suppress(OSError):
+            runs.rmdir()  # which only an empty one lets happen
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -118,18 +156,40 @@ def read_raw(folder: Path) -> bytes:
 
 
 def _read(folder: Path) -> tuple[bytes, Checkpoint]:
-    shown = visible(str(folder))
     if not folder.is_dir():
         what = "is a file, not a run's folder" if folder.exists() else "does not exist"
-        raise RequestError(f"{shown} {what}. Name a folder that 'makemore-bp train' has written.")
+        raise RequestError(
+            "{folder} {what}. Name a folder that 'makemore-bp train' has written.",
+            folder=folder,
+            what=what,
+        )
     if not (folder / CHECKPOINT).exists():
         raise RequestError(
-            f"{shown} holds no {CHECKPOINT}, so it is not the folder of a run. "
-            "Name a folder that 'makemore-bp train' has written."
+            "{folder} holds no {file}, so it is not the folder of a run. Name a folder that "
+            "'makemore-bp train' has written.",
+            folder=folder,
+            file=CHECKPOINT,
         )
     from makemore_bp.training import checkpoint as checkpoints
 
     return checkpoints.load_raw(folder / CHECKPOINT)
+
+
+def finished(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any] | None:
+    """The summary of a run that has nothing left to do; None if there is more to train or to tell.
+
+    Raises what ``read`` and ``resumed_config`` raise.
+    """
+    saved = read(folder)
+    config = resumed_config(folder, saved.config, overrides)
+    if config != saved.config or saved.step != config.train.steps:
+        return None
+    try:
+        summary = json.loads((folder / SUMMARY).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = isinstance(summary, dict) and summary.get("steps") == saved.step
+    return summary if whole else None
 
 
 def resumed_config(folder: Path, saved: Config, overrides: Sequence[str]) -> Config:
@@ -144,15 +204,18 @@ def resumed_config(folder: Path, saved: Config, overrides: Sequence[str]) -> Con
         now = configs.build(plain(saved), overrides, where="the checkpoint's configuration")
     before, after = flat(saved), flat(now)
     changed = [
-        f"{key}: {before[key]} became {after[key]}"
+        sentence("{key}: {before} became {after}", key=key, before=before[key], after=after[key])
         for key in before
         if before[key] != after[key] and key not in CHANGEABLE
     ]
     if changed:
         raise RequestError(
-            f"{visible(str(folder))} was trained with another configuration, and a resumed run "
-            f"ends in the same bits only with its own ({'; '.join(changed)}). Undo the change, or "
-            f"train anew into another folder. What may be changed: {', '.join(CHANGEABLE)}."
+            "{folder} was trained with another configuration, and a resumed run ends in the same "
+            "bits only with its own ({changed}). Undo the change, or train again into another "
+            "folder. What may be changed: {changeable}.",
+            folder=folder,
+            changed=Sentence("; ".join(changed)),
+            changeable=", ".join(CHANGEABLE),
         )
     return now
 

@@ -7,7 +7,7 @@ refuses all refuse.
 
 from __future__ import annotations
 
-import contextlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import SILENT, Reporter, State, Training
 from makemore_bp.training.memory import refuse_what_does_not_fit
 
-LAUNCH = ".launch"  # which start of several ranks is at the run, so that restarted ones go on
+LAUNCH = run_folder.LAUNCH
 
 _PUT_BACK = (
     "Put the old one back, or tell the run where it is now: makemore-bp train --resume RUN --set "
@@ -70,11 +70,15 @@ def resume(
 ) -> dict[str, Any]:
     """Goes on with the run in ``folder``, whatever number of ranks it had, and returns its summary.
 
-    Raises RequestError if the folder holds no run, another process is at it, the data file has
+    A run that has nothing left to do is not touched, and its summary is that of its end. Raises
+    RequestError if the folder holds no run, another process is at it, the data file has
     changed, or an override changes more than ``run_folder.CHANGEABLE``; else what
     ``Training.run`` raises.
     """
     began = time.perf_counter()
+    done = ranks.on_first(lambda: json.dumps(run_folder.finished(folder, overrides)).encode())
+    if (summary := json.loads(done)) is not None:
+        return dict(summary)
     with ExitStack() as held:
         saved = checkpoints.loads(ranks.on_first(lambda: _hold(folder, held)))
         config = _shared(ranks, lambda: run_folder.resumed_config(folder, saved.config, overrides))
@@ -230,21 +234,13 @@ def _refuse_less(folder: Path, config: Config, saved: Checkpoint) -> None:
 def _claim(folder: Path, config: Config, overwrite: bool, launch: str, held: ExitStack) -> bytes:
     """Takes the folder for a new run. Gives the checkpoint to go on from if this launch has begun
     the run already, or nothing."""
-    existed = folder.exists()
-    run_folder.create(folder)
-    held.enter_context(run_folder.locked(folder))
     begun = bool(launch) and _launch_of(folder) == launch
     if begun and (folder / run_folder.CHECKPOINT).exists():
+        held.enter_context(run_folder.locked(folder))
         return _begun(folder, config)
-    run_folder.clear(folder, overwrite or begun)
-    try:
-        run_folder.write_config(folder, config)
-        if launch:
-            write_whole(folder / LAUNCH, launch.encode())
-    except RequestError:
-        if not existed:
-            _remove_empty(folder)
-        raise
+    held.enter_context(run_folder.begun(folder, config, overwrite or begun))
+    if launch:
+        write_whole(folder / LAUNCH, launch.encode())
     return b""
 
 
@@ -262,7 +258,6 @@ def _begun(folder: Path, config: Config) -> bytes:
 
 def _hold(folder: Path, held: ExitStack) -> bytes:
     """Takes the folder of a run that is there, and gives its checkpoint."""
-    run_folder.read_raw(folder)  # says what is wrong before a lock file is made
     held.enter_context(run_folder.locked(folder))
     return run_folder.read_raw(folder)
 
@@ -272,9 +267,3 @@ def _launch_of(folder: Path) -> str:
         return (folder / LAUNCH).read_text()
     except (OSError, ValueError):
         return ""
-
-
-def _remove_empty(folder: Path) -> None:
-    (folder / run_folder.LOCK).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from makemore_bp import config
+from makemore_bp.cli import progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +36,6 @@ def test_train_shows_losses_beside_baselines_and_twenty_names(
         assert word in answer.out
     names = answer.out.split("Fresh names: ")[1].split("More of them")[0]
     assert names.count(",") == 19
-    assert answer.err == ""  # progress is silent where standard error is no terminal
 
 
 def test_train_writes_the_folder_of_the_contract(run: Path) -> None:
@@ -74,6 +76,65 @@ def test_train_replaces_a_run_only_when_told_to(cli: Any, small: list[str], run:
     assert json.loads((run / "summary.json").read_text())["steps"] == 10
 
 
+def test_where_nobody_watches_a_line_tells_the_beginning_and_every_evaluation(
+    cli: Any, small: list[str], words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = cli("train", *small, "--out", tmp_path / "run").err.splitlines()
+    assert told[0].startswith("Training ") and " parameters on " in told[0]
+    for part in (str(words), "30 steps", str(tmp_path / "run"), "Engine: "):
+        assert part in told[0]
+    assert [line.split(":")[0].split() for line in told[1:]] == [
+        ["step", n] for n in ["0", "10", "20"]
+    ]
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    often = cli("train", *small, "--out", tmp_path / "again").err
+    assert "of 30: loss" in often and "steps a second" in often
+
+
+def test_the_bar_has_no_number_before_there_is_one_and_says_what_the_end_waits_for(
+    cli: Any, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(progress, "Console", lambda **_: terminal)
+    assert cli("train", *small, "--out", tmp_path / "run").err == ""
+    shown = screen.getvalue()
+    assert "nan" not in shown and "lr 0 " not in shown and "loss" in shown
+    assert "step 30/30 evaluating" in shown
+
+
+def test_a_list_of_words_is_trained_on_wherever_it_is_named(
+    cli: Any, words: Path, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rest = [part for part in small if "data.path" not in part][1:]
+    runs = [
+        json.loads(cli("train", *named, *rest, "--json").out)["run"]
+        for named in ([words.name], ["--data", words], ["quick", "--data", words])
+    ]
+    assert runs == ["runs/words", "runs/words-2", "runs/quick"]
+    for run in runs:
+        assert config.load(f"{run}/config.yaml").data.path == str(words)
+
+
+def test_a_finished_run_is_not_touched_by_resuming_it(cli: Any, run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (run, *run.iterdir())}
+    answer = cli("train", "--resume", run)
+    assert answer.code == 0 and "is finished: its 30 steps are trained" in answer.out
+    assert "--set train.steps=60" in answer.out and answer.err == ""
+    assert cli("train", "--resume", run, "--quiet").out == ""
+    summary = json.loads((run / "summary.json").read_text())
+    assert json.loads(cli("train", "--resume", run, "--json").out) == {"run": str(run), **summary}
+    assert {path: path.stat().st_mtime_ns for path in (run, *run.iterdir())} == before
+
+
+@pytest.mark.parametrize("summary", ["", "[]", '{"steps": 3}', "[" * 5000])
+def test_a_run_whose_summary_is_missing_or_odd_gets_one(cli: Any, run: Path, summary: str) -> None:
+    (run / "summary.json").write_text(summary)
+    assert cli("train", "--resume", run, "--quiet").code == 0
+    assert json.loads((run / "summary.json").read_text())["steps"] == 30
+
+
 def test_sample_prints_one_name_a_line_and_nothing_else(cli: Any, run: Path) -> None:
     answer = cli("sample", run, "-n", "7")
     assert answer.code == 0 and answer.err == ""
@@ -104,6 +165,24 @@ def test_sample_top_k_of_one_always_draws_the_likeliest(cli: Any, run: Path) -> 
     assert len(set(names)) == 1
 
 
+@pytest.mark.parametrize("temperature", ["1e-320", "1e-310", "1e-300", "5e-324"])
+def test_the_coldest_temperature_draws_the_likeliest(cli: Any, run: Path, temperature: str) -> None:
+    likeliest = cli("sample", run, "-n", "2", "--top-k", "1", "--max-length", "40").out
+    cold = cli("sample", run, "-n", "2", "--temperature", temperature, "--max-length", "40").out
+    assert cold == likeliest
+
+
+def test_a_prefix_is_spelt_as_the_runs_words_are(
+    cli: Any, words: Path, small: list[str], tmp_path: Path
+) -> None:
+    words.write_text("caf\u00e9\ncafe\u0301s\n" * 20)
+    composed = ["--set", "data.normalize=NFC"]
+    assert cli("train", *small, *composed, "--out", tmp_path / "run", "--quiet").code == 0
+    names = cli("sample", tmp_path / "run", "-n", "5", "--prefix", "cafe\u0301").out
+    assert all(name.startswith("caf\u00e9") for name in names.splitlines())
+    assert cli("sample", tmp_path / "run", "-n", "5", "--only-new").code == 0
+
+
 def test_sample_json_holds_the_names(cli: Any, run: Path) -> None:
     found = json.loads(cli("sample", run, "-n", "4", "--json").out)["names"]
     assert found == cli("sample", run, "-n", "4").out.splitlines()
@@ -126,6 +205,20 @@ def test_config_show_prints_what_reads_back(cli: Any, tmp_path: Path) -> None:
 def test_config_check_names_each_file(cli: Any) -> None:
     answer = cli("config", "check", "lecture", "quick")
     assert answer.out.splitlines() == ["lecture: valid", "quick: valid"]
+
+
+def test_config_check_tells_every_mistake_of_every_file(cli: Any, tmp_path: Path) -> None:
+    for name, content in {"a": "train: {stepz: 1, lr: x}", "b": "data: {path: none.txt}"}.items():
+        (tmp_path / f"{name}.yaml").write_text(content)
+    answer = cli("config", "check", tmp_path / "a.yaml", "quick", tmp_path / "b.yaml")
+    assert answer.code == 2 and answer.out == "quick: valid\n"
+    for told in ("'train.stepz'", "train.lr: must be", "none.txt does not exist"):
+        assert told in answer.err
+
+
+def test_there_is_a_schema_for_experiments_too(cli: Any) -> None:
+    schema = json.loads(cli("config", "schema", "--experiment").out)
+    assert {"name", "base", "grid", "variants", "seeds"} <= set(schema["properties"])
 
 
 def test_config_schema_describes_every_key(cli: Any) -> None:
@@ -161,6 +254,17 @@ def test_data_info_lists_refused_lines_harmlessly(cli: Any, tmp_path: Path) -> N
     assert "line 2" in answer.out and "\x1b" not in answer.out and "[red]bo[/red]" in answer.out
 
 
+def test_data_info_remarks_on_two_spellings_and_shows_marks_that_stand_alone(
+    cli: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("caf\u00e9\ncafe\u0301\nb\u200do o\n", encoding="utf-8")
+    shown = cli("data", "info", path).out
+    assert "1 word is not in Unicode's composed form (NFC); in both forms: cafe\u0301" in shown
+    assert "--set data.normalize=NFC" in shown
+    assert "\u25cc\u0301" in shown and "\\u200d" in shown and "\\x20" in shown
+
+
 def test_help_and_version_do_not_import_torch() -> None:
     code = (
         "import sys; sys.argv = ['makemore-bp', *sys.argv[1:]]\n"
@@ -193,12 +297,47 @@ def test_an_interrupt_while_the_program_loads_ends_it_quietly() -> None:
     assert (answer.returncode, answer.stdout, answer.stderr) == (130, b"", b"")
 
 
+@pytest.mark.parametrize("columns", ["40", "80", "120"])
 @pytest.mark.parametrize(
-    "command", ["train", "sample", "eval", "gradcheck", "exercise", "report", "config", "data"]
+    "command",
+    ["", "train", "sample", "eval", "gradcheck", "exercise", "report", "config", "data info"],
 )
-def test_every_command_explains_itself(cli: Any, command: str) -> None:
-    answer = cli(command, "--help")
+def test_every_command_explains_itself_in_any_window(
+    cli: Any, command: str, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    answer = cli(*command.split(), "--help")
     assert answer.code == 0 and "Usage" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= int(columns)
+    assert "<bool>" not in answer.out and "9223372036854775807" not in answer.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--train.steps=100", "--set train.steps=100."),
+        ("--max_iters=100", "--set train.steps=100."),
+        ("--learning-rate", "--set train.lr=VALUE."),
+        ("--seeds=3", ""),
+        ("--n-hidden=3", "--set model.n_hidden=3."),
+        ("--seed=3", "--set data.seed=3 or --set train.seed=3."),
+        ("--\x1b[2J=3", ""),
+    ],
+)
+def test_an_option_that_is_called_like_a_key_is_told_how_to_set_it(
+    cli: Any, typed: str, meant: str
+) -> None:
+    answer = cli("train", typed)
+    assert answer.code == 2 and "No such option" in answer.err and "\x1b" not in answer.err
+    told = answer.err.partition("A configuration's key is set by ")[2].strip()
+    assert told == meant
+
+
+def test_shells_can_complete_the_commands(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"_MAKEMORE_BP_COMPLETE": "complete_bash", "COMP_WORDS": "makemore-bp tr"}
+    for name, value in {**words, "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert cli().out.strip() == "train"
 
 
 def test_a_reader_that_closes_the_pipe_is_no_error(run: Path) -> None:
@@ -254,3 +393,4 @@ def test_a_narrow_window_wraps_and_does_not_break(
             "train", *small, "--out", tmp_path / columns, env={"COLUMNS": columns, "LINES": "0"}
         )
         assert answer.returncode == 0, answer.stderr
+        assert answer.stdout

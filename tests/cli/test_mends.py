@@ -14,10 +14,16 @@ NUMBER_OR_SCHEDULE = "must be a number or a schedule such as {0: 0.1, 100000: 0.
 MENDS: dict[tuple[str, ...], str] = {
     ("train", "none.yaml"): "none.yaml does not exist. Name a YAML file.",
     ("train", "folder"): "folder is a folder, not a file. Name a YAML file.",
-    ("train", "binary"): "binary is not UTF-8 text (byte 0). Save it as UTF-8, or name another",
-    ("train", "words.txt"): "a list of words is named by --set data.path=FILE.",
+    (
+        "config",
+        "show",
+        "binary",
+    ): "binary is not UTF-8 text (byte 0). Save it as UTF-8, or name another",
+    ("config", "show", "words.txt"): "a list of words is named by --set data.path=FILE.",
+    ("gradcheck", "mine.py"): "own: makemore-bp gradcheck --file mine.py",
     ("train", "typo.yaml"): "typo.yaml, line 2: there is no key 'train.stepz'. Did you mean",
     ("train", "--set", "train.steps="): "train.steps: should be a valid integer (it is empty).",
+    ("sample", "none", "--seed", str(2**63)): "must be below 2**63. Take a smaller one.",
     ("train", "--set", "train=5"): "'train' is a section. Set one of its keys: train.steps,",
     ("train", "--set", "seed=3"): "Did you mean 'data.seed' or 'train.seed'?",
     ("train", "--set", "path=3"): "Did you mean 'data.path'?",
@@ -82,7 +88,7 @@ def test_a_run_that_is_further_already_says_what_to_do(
 ) -> None:
     assert cli("train", *small, "--out", tmp_path / "run", "--quiet").code == 0
     answer = cli("train", "--resume", tmp_path / "run", "--set", "train.steps=3")
-    assert answer.code == 2 and "Name more steps, or train anew" in answer.err
+    assert answer.code == 2 and "Name more steps, or train again" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -121,4 +127,4 @@ def test_a_file_that_cannot_be_read_says_so(
     monkeypatch.setattr(Path, "open", refusing(Path.open))
     answer = cli(*arguments)
     assert answer.code == 2
-    assert f"{name} cannot be read: Permission denied. Mend its permissions" in answer.err
+    assert f"{name} cannot be read: Permission denied. Change its permissions" in answer.err

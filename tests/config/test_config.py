@@ -144,7 +144,9 @@ def test_a_cosine_with_nowhere_to_go_is_refused(lr: str) -> None:
         ("engine=jax", "'auto', 'torch' or 'native'"),
         ("device=tpu", "cpu, cuda, cuda:N or mps"),
         ("dtype=float16", "'float32' or 'float64'"),
-        ("data.path=", "valid string"),
+        ("data.path=", "a path is not empty"),
+        ("max_iters=5", "'train.steps'"),
+        ("train.learning-rate=5", "'train.lr'"),
         ("train.steps=!!python/name:os.system", "more than plain data"),
         ("train.lr={0: 0.1", "not valid YAML"),
     ],
@@ -172,7 +174,11 @@ def test_an_impossible_override_is_refused_by_name(override: str, expected: str)
         ("\ttrain: 3\n", "line 1: this is not valid YAML"),
         ("a: !!python/object/apply:os.system [ls]\n", "more than plain data"),
         ("a: &a [*a]\n", "inside an anchored"),
-        ("x: 2001-13-45\n", "month"),
+        ("train: {steps: 1:30}\n", "(it is '1:30')"),
+        ("train: {lr: {0: 0.1, 00: 0.2}}\n", "the keys '0' (line 1) and '00' are the same"),
+        ("train: {lr: {1: 0.1, true: 0.2}}\n", "the keys '1' (line 1) and 'true' are the same"),
+        ("train: {lr: {5: 0.1, 5.0: 0.2}}\n", "the keys '5' (line 1) and '5.0' are the same"),
+        ("data: {path: 2024}\n", "should be a valid string (it is 2024). Put it in quotes."),
         ("model:\n  n_hidden: 'x'\n", "line 2: model.n_hidden: should be a valid integer"),
         ("train:\n  lr:\n    0: 0.1\n    x: 3\n", "train.lr"),
         ("engine: native\ndtype: float64\n", "engine: native computes float32"),
@@ -210,6 +216,92 @@ def test_an_unknown_name_is_answered_with_the_bundled_ones() -> None:
 def test_numbers_in_yaml_1_2_notation_are_numbers() -> None:
     assert yaml_reading.parse("[1e-3, 1.5, -2e4, 7, .5]").value == [0.001, 1.5, -2e4, 7, 0.5]
     assert yaml.safe_load("1e-3") == "1e-3"  # which is why the reader adds its own rule
+
+
+def test_plain_values_are_what_yaml_1_2_takes_them_for() -> None:
+    plain = "[010, 01, 0x1F, 0o17, 1_000, -007, no, on, 1:30, 1:30.5, 2024-01-31, =, true, ~]"
+    expected = [10, 1, 31, 15, 1000, -7, "no", "on", "1:30", "1:30.5", "2024-01-31", "=", True]
+    assert yaml_reading.parse(plain).value == [*expected, None]
+
+
+def test_a_count_with_leading_zeros_is_decimal_and_a_step_may_be_written_as_a_float() -> None:
+    resolved = config.load(None, ["train.steps=010", "train.lr={0: 0.1, 1e5: 0.01}"])
+    assert resolved.train.steps == 10 and resolved.train.lr == {0: 0.1, 100_000: 0.01}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["words #2.txt", "[x].txt", "@q.txt", "no", "2024", "a: b", "'x'", '"x"', "{a}", "*a", "&a",
+     "!x", "- x", " x ", "x #", "~", "null", "%x", "`x`", "|", ">", "x\ny", "ä", "1e3", "\t"],
+)  # fmt: skip
+def test_a_text_key_takes_what_follows_the_sign_as_it_stands(name: str) -> None:
+    path = config.load(None, [f"data.path=/words/{name}"]).data.path
+    assert path == f"/words/{name}"
+    assert config.load(None, [config.override("data.path", path)]).data.path == path
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("train.lr", {0: 0.1, 9: 1e-5}), ("data.split", (0.5, 0.25, 0.25)), ("engine", "torch")],
+)
+def test_an_override_that_is_written_reads_back(key: str, value: object) -> None:
+    section, _, name = f".{key}".rpartition(".")
+    found = config.load(None, [config.override(key, value)])
+    part = getattr(found, section.strip(".")) if section.strip(".") else found
+    assert getattr(part, name) == value
+
+
+def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
+    message = refusal(
+        "train:\n  stepz: 3\n  batch_size: 1\n  lr: {0: x}\nengine: jax\n", tmp_path, "dtype=half"
+    )
+    for line, told in ((2, "'train.stepz'"), (3, "train.batch_size:"), (4, "train.lr:")):
+        assert f"config.yaml, line {line}: " in message and told in message
+    assert "--set dtype=half: dtype:" in message and "line 5: engine:" in message
+
+
+def test_a_long_list_of_mistakes_is_cut(tmp_path: Path) -> None:
+    message = refusal("".join(f"key{k}: {k}\n" for k in range(30)), tmp_path)
+    assert "There are 20 more." in message
+
+
+def test_what_two_keys_do_together_is_blamed_on_both(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"^--set engine=native and --set dtype=float64: engine"):
+        config.load("lecture", ["engine=native", "dtype=float64"])
+    mixed = refusal("engine: native\n", tmp_path, "device=cuda")
+    assert "config.yaml, line 1 and --set device=cuda: engine: native computes" in mixed
+    with pytest.raises(RequestError, match=r"--set train.schedule=cosine and --set train.lr=0.1: "):
+        config.load("lecture", ["train.lr=0.1", "train.schedule=cosine"])
+
+
+@pytest.mark.parametrize("name", ["mine.py", "mine.ipynb"])
+def test_a_learners_file_is_sent_to_the_check(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=f"makemore-bp gradcheck --file .*{name}"):
+        config.load(str(tmp_path / name))
+
+
+def test_a_list_of_words_is_told_from_a_configuration(tmp_path: Path) -> None:
+    found = {}
+    for name, content in {
+        "words.txt": "anna\nbo\n", "long": "anna\n" * 20_000, "odd.txt": "a: b: c\n- [\n",
+        "latin.txt": "bj\xf6rn", "config.txt": "train: {steps: 3}\n", "empty.txt": "",
+        "words.yaml": "anna\nbo\n", "mine.py": "x", "broken": "train:\n\tsteps: 3\n",
+        "flow": "{train: {steps: 3}}", "twice": "engine: torch\nengine: native\n",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(content.encode("latin-1"))
+        found[name] = config.is_word_list(str(tmp_path / name))
+    words = {"words.txt", "long", "latin.txt", "empty.txt"}
+    assert {name for name, is_one in found.items() if is_one} == words
+    assert not any(map(config.is_word_list, ("quick", str(tmp_path), "a\0b", "x" * 5000)))
+
+
+def test_the_schema_tells_editors_the_bounds() -> None:
+    definitions = config.Config.model_json_schema()["$defs"]
+    steps = definitions["Train"]["properties"]["steps"]
+    assert (steps["minimum"], steps["exclusiveMaximum"]) == (1, 2**63)
+    assert definitions["Model"]["properties"]["block_size"]["maximum"] == 1000
+    text = str(definitions)
+    assert "'ge'" not in text and "'lt'" not in text and "'le'" not in text
 
 
 def test_messages_show_hostile_keys_escaped(tmp_path: Path) -> None:

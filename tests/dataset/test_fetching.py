@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from makemore_bp.dataset import fetching
 from makemore_bp.errors import RequestError
 
 CONTENT = b"emma\nolivia\nava\n"
+LOGIN = "Basic " + base64.b64encode(b"user:pa ss").decode()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -21,10 +23,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        if self.path.endswith("missing.txt"):
+        if "private" in self.path and self.headers["Authorization"] != LOGIN:
+            self.send_error(401)
+            return
+        if "missing.txt" in self.path:
             self.send_error(404)
             return
-        body = b"<html>log in</html>" if self.path.endswith("wrong.txt") else CONTENT
+        body = b"<html>log in</html>" if "wrong.txt" in self.path else CONTENT
         promised = len(body) + (100 if self.path.endswith("cut.txt") else 0)
         self.send_response(200)
         self.send_header("Content-Length", str(promised))
@@ -71,6 +76,38 @@ def test_anything_else_is_refused_and_nothing_is_written(
     with pytest.raises(RequestError, match=message):
         fetching.fetch(tmp_path / "names.txt", f"{address}/{file}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_drips_is_not_waited_for_for_ever(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "PATIENCE", -1.0)  # it is over after the first piece
+    with pytest.raises(RequestError, match="too slow"):
+        fetching.fetch(tmp_path / "names.txt", f"{address}/names.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("file", ["names.txt", "missing.txt", "wrong.txt"])
+def test_a_password_in_the_address_reaches_the_server_and_no_message(
+    address: str, asked: list[str], tmp_path: Path, file: str
+) -> None:
+    url = address.replace("//", "//user:pa%20ss@") + f"/private/{file}?token=secret"
+    told = ""
+    try:
+        fetching.fetch(tmp_path / "names.txt", url)
+    except RequestError as error:
+        told = str(error)
+    assert bool(told) == (file != "names.txt")
+    assert not any(secret in told for secret in ("user", "pa%20ss", "pa ss", "secret"))
+
+
+@pytest.mark.parametrize("url", ["ftp://me:pw@host/x", "http://me:pw@127.0.0.1:1/x", "x://me:pw@"])
+def test_an_address_that_cannot_be_fetched_is_told_without_its_password(
+    url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError) as refused:
+        fetching.fetch(tmp_path / "names.txt", url)
+    assert "pw" not in str(refused.value)
 
 
 def test_a_wrong_file_does_not_replace_an_old_one(address: str, tmp_path: Path) -> None:

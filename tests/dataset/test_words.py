@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from makemore_bp.dataset import words
+from makemore_bp import config, dataset
+from makemore_bp.dataset import statistics, words
 from makemore_bp.errors import RequestError
 
 
@@ -22,6 +23,8 @@ def write(folder: Path, content: bytes) -> Path:
         (b"anna\nbo\n", ["anna", "bo"]),
         (b"anna\nbo", ["anna", "bo"]),
         (b"\xef\xbb\xbfanna\r\nbo\r\n", ["anna", "bo"]),
+        (b"\xef\xbb\xbfanna\n\xef\xbb\xbfbo\r\n\xef\xbb\xbf", ["anna", "bo"]),  # joined files
+        ("an\ufeffna\n".encode(), ["an\ufeffna"]),
         (b"\n\n  anna  \n\n\nbo\n\n", ["anna", "bo"]),
         (b"bo\nbo\n", ["bo", "bo"]),
         (b"a.b\n", ["a.b"]),
@@ -53,7 +56,7 @@ def test_blank_lines_are_counted_but_not_the_end_of_the_last_line(tmp_path: Path
         ("a\nb\u0085c\n".encode(), 2, "U+0085"),
     ],
 )
-def test_a_line_that_is_no_word_is_refused_with_its_number(
+def test_a_line_that_is_not_a_word_is_refused_with_its_number(
     tmp_path: Path, content: bytes, line: int, reason: str
 ) -> None:
     path = write(tmp_path, content)
@@ -89,3 +92,36 @@ def test_a_missing_file_a_folder_and_a_device_are_refused(tmp_path: Path) -> Non
     for path in (tmp_path / "none.txt", tmp_path, Path("/dev/zero"), Path("x" * 5000)):
         with pytest.raises(RequestError):
             words.read_all(path)
+
+
+TWO_FORMS = "caf\u00e9\ncafe\u0301\ncafe\nnai\u0308ve\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "characters"),
+    [
+        ("none", "acefinv\u00e9\u0301\u0308"),
+        ("NFC", "acefnv\u00e9\u00ef"),
+        ("NFD", "acefinv\u0301\u0308"),
+        ("NFKC", "acefnv\u00e9\u00ef"),
+    ],
+)
+def test_words_may_be_brought_into_one_form(
+    tmp_path: Path, form: config.Normalize, characters: str
+) -> None:
+    path = write(tmp_path, TWO_FORMS.encode())
+    data = dataset.load(config.Data(path=str(path), normalize=form, split=(1.0, 0.0, 0.0)), 3)
+    assert data.vocabulary.characters == "".join(sorted(characters))
+    assert data.sha256 == words.read(path).sha256
+
+
+def test_two_forms_of_a_word_are_remarked_on(tmp_path: Path) -> None:
+    facts = statistics.of(write(tmp_path, (TWO_FORMS + "cafe\u0301\n").encode()))
+    assert facts["spellings"] == {"not_composed": 3, "twice": ["cafe\u0301"]}
+    plain = statistics.of(write(tmp_path, "caf\u00e9\nbo\n".encode()))
+    assert plain["spellings"] == {"not_composed": 0, "twice": []}
+
+
+def test_the_default_leaves_every_word_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path, TWO_FORMS.encode())
+    assert words.read_all(path, config.Data().normalize).words == TWO_FORMS.split()

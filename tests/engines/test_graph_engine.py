@@ -25,7 +25,7 @@ from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.ranks.engine import RanksEngine
 from makemore_bp.ranks.group import ALONE
-from makemore_bp.training import run_folder
+from makemore_bp.training import run_folder, start
 from makemore_bp.training.loop import State
 from tests.engines import recorded_work
 from tests.works import network, work
@@ -168,7 +168,7 @@ def test_a_run_ends_in_the_same_bytes_with_a_warning_of_one_line(
     }
     errors = {}
     for name, engine in engines.items():
-        monkeypatch.setattr(Choice, "make", lambda _, *given, engine=engine: engine(*given))
+        monkeypatch.setattr(start, "choose", lambda *_, make=engine: Choice("torch", "", make))
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             result = cli("train", "--json", "--out", tmp_path / name, *options)
@@ -190,7 +190,7 @@ def made(resolved: Config) -> tuple[Any, State, Examples]:
     data = dataset.load(resolved.data, resolved.model.block_size)
     state = State.fresh(resolved, len(data.vocabulary))
     steps = configured.work(resolved, len(data.vocabulary), data.train)
-    engine = Choice(named("torch", steps), "").make(steps, state.parameters)
+    engine = named("torch", steps)(steps, state.parameters)
     return engine, state, data.train
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from makemore_bp.experiments import folder as folders
+from makemore_bp.experiments import runner, worker
+from makemore_bp.experiments.pool import Message, Task
+from makemore_bp.experiments.stored import Entry, Plan
+from makemore_bp.signals import Stop
 
 ROOT = Path(__file__).parents[2]
 LONG = 200_000  # steps that last long enough to be interrupted, a few thousand a second at most
@@ -38,6 +46,65 @@ def write(path: Path, **content: Any) -> Path:
     """An experiment's file."""
     path.write_text(yaml.safe_dump({"name": "trial", **content}, sort_keys=False))
     return path
+
+
+def entry(varied: dict[str, Any], seed: int | None = None) -> Entry:
+    """A run as a plan keeps it."""
+    command = ["train", "quick", "--set", f"train.seed={seed}"]
+    return Entry(varied=varied, seed=seed, settings={}, command=command, config={}, data_sha256="")
+
+
+def finished(path: Path, val_loss: float | None) -> None:
+    """The folder of a finished run, as far as results are read from it."""
+    path.mkdir(parents=True)
+    summary: dict[str, Any] = {
+        "steps": 20,
+        "train_loss": 2.0,
+        "val_loss": val_loss,
+        "test_loss": 9.0,
+    }
+    summary |= {"engine": "torch", "steps_per_second": 1000.0, "seconds": 1.0}
+    (path / "summary.json").write_text(json.dumps(summary))
+    lines = [{"step": step, "loss": 3.0, "lr": 0.1, "val_loss": 2.9} for step in range(0, 20, 5)]
+    (path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+def trained(folder: Path, runs: Mapping[str, tuple[Mapping[str, Any], int | None, float]]) -> Path:
+    """An experiment's folder with finished runs: what varied, the seed, the validation loss."""
+    for name, (_, _, val_loss) in runs.items():
+        finished(folder / folders.RUNS / name, val_loss)
+    plan = {name: entry(dict(varied), seed) for name, (varied, seed, _) in runs.items()}
+    folders.write(folder, Plan(name="trial", runs=plan))
+    return folder
+
+
+class PoolHere:
+    """A pool whose only worker is this process: the same answers, no PyTorch to import again."""
+
+    def __init__(self, size: int, threads: int, stop: Stop) -> None:
+        self._messages: list[Message] = []
+
+    def __enter__(self) -> PoolHere:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def tell(self, **message: Any) -> None:
+        """What a worker's ``Parent`` does."""
+        self._messages.append(message)
+
+    def work(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Message]]:
+        """See ``Pool.work``."""
+        for task in tasks:
+            self._messages = []
+            last = worker.answer(task, self)
+            yield from ((task, message) for message in [*self._messages, last])
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Experiments run in this process."""
+    monkeypatch.setattr(runner, "Pool", PoolHere)
 
 
 @contextmanager

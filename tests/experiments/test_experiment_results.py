@@ -10,46 +10,30 @@ from typing import Any
 
 import pytest
 
-from makemore_bp.errors import RequestError
 from makemore_bp.experiments import folder as folders
-from makemore_bp.experiments import formats, plot, results
-from makemore_bp.experiments.folder import Plan
+from makemore_bp.experiments import formats, results
 from makemore_bp.experiments.results import Results
-
-
-def record(varied: dict[str, Any], seed: int | None) -> folders.Record:
-    return {
-        "varied": varied,
-        "seed": seed,
-        "settings": {},
-        "command": ["train", "quick", "--set", f"train.seed={seed}"],
-        "config": {},
-        "data_sha256": "",
-    }
-
-
-def finished(path: Path, val_loss: float | None, speed: float = 1000.0) -> None:
-    path.mkdir(parents=True)
-    summary = {"train_loss": 2.0, "val_loss": val_loss, "test_loss": 9.0, "engine": "torch"}
-    summary |= {"steps_per_second": speed, "seconds": 1.0}
-    (path / "summary.json").write_text(json.dumps(summary))
+from makemore_bp.experiments.stored import Entry, Plan
+from makemore_bp.report.drawing import Picture
+from tests.experiments.experiment_helpers import entry, finished, trained
+from tests.report.page_parsing import parsed
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three groups of two seeds: finished, with one failure, with nothing but failures."""
     rates = {0.01: (2.5, 2.7), 0.1: (2.1, None), 10.0: (None, None)}
-    plan: dict[str, folders.Record] = {}
+    plan: dict[str, Entry] = {}
     for rate, losses in rates.items():
         for seed, loss in enumerate(losses, 1):
             name = f"lr={rate}_seed={seed}"
-            plan[name] = record({"train.lr": rate}, seed)
+            plan[name] = entry({"train.lr": rate}, seed)
             path = tmp_path / folders.RUNS / name
             if loss is None:
                 folders.write_failure(path, "diverged", "The run has diverged.", 17)
             else:
                 finished(path, loss)
-    folders.write(tmp_path, Plan("trial | one", plan))
+    folders.write(tmp_path, Plan(name="trial | one", runs=plan))
     return tmp_path
 
 
@@ -115,10 +99,10 @@ def test_show_prints_one_format_at_a_time(cli: Any, folder: Path) -> None:
 
 
 def test_a_run_without_validation_words_ranks_last(tmp_path: Path) -> None:
-    plan = {name: record({"variant": name}, None) for name in ("none", "some")}
+    plan = {name: entry({"variant": name}, None) for name in ("none", "some")}
     for name, loss in (("none", None), ("some", 2.5)):
         finished(tmp_path / folders.RUNS / name, loss)
-    folders.write(tmp_path, Plan("x", plan))
+    folders.write(tmp_path, Plan(name="x", runs=plan))
     assert [group.varied["variant"] for group in results.read(tmp_path).groups] == ["some", "none"]
 
 
@@ -133,62 +117,100 @@ def test_a_folder_that_is_no_experiment_is_refused(
         assert answer.code == 2 and answer.out == "" and "Traceback" not in answer.err
 
 
-def test_a_plot_has_the_format_of_its_name(cli: Any, folder: Path) -> None:
-    pytest.importorskip("matplotlib")
-    assert cli("experiment", "show", folder, "--plot", folder / "p.png").code == 0
-    assert (folder / "p.png").read_bytes().startswith(b"\x89PNG")
-    refused = cli("experiment", "show", folder, "--plot", folder / "p.nonsense")
-    assert refused.code == 2 and "FILE.png" in refused.err and refused.out == ""
+@pytest.fixture
+def seeds(tmp_path: Path) -> Path:
+    """Five rates, four seeds each: the lowest mean is that of 0.55, the lowest run one of 0.6."""
+    losses = {
+        0.4: (2.61, 2.62, 2.63, 2.64),
+        0.45: (2.57, 2.58, 2.59, 2.60),
+        0.5: (2.55, 2.56, 2.57, 2.58),
+        0.55: (2.53, 2.52, 2.54, 2.53),
+        0.6: (2.60, 2.45, 2.61, 2.62),
+    }
+    return trained(
+        tmp_path / "rates",
+        {
+            f"lr={rate}_seed={seed}": ({"train.lr": rate}, seed, loss)
+            for rate, of_seeds in losses.items()
+            for seed, loss in enumerate(of_seeds, 1)
+        },
+    )
 
 
-def test_one_numeric_key_is_drawn_over_a_logarithmic_axis(
-    found: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_table_page_csv_markdown_json_and_plot_name_the_same_best(
+    cli: Any, seeds: Path, sketched: list[Picture]
 ) -> None:
-    figure = pytest.importorskip("matplotlib.figure")
-    drawn: list[Any] = []
-    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: drawn.append(self))
-    plot.draw(found, tmp_path / "p.png")
-    (axes,) = drawn[0].axes
-    assert axes.get_xscale() == "linear"  # 0.01 to 0.1, the finished ones, is one decade
-    assert axes.get_xlabel() == "train.lr" and axes.get_ylabel() == "validation loss"
-    line = axes.lines[0]
-    assert list(line.get_xdata()) == [0.01, 0.1]
-    assert list(line.get_ydata()) == pytest.approx([2.6, 2.1])
+    best = "makemore-bp train quick --set train.seed=2"
+    found = json.loads(cli("experiment", "show", seeds, "--json").out)
+    assert found["groups"][0]["varied"] == {"train.lr": 0.55}
+    assert found["best"] == {"run": "lr=0.55_seed=2", "val_loss": 2.52, "command": best}
+    shown = cli("experiment", "show", seeds).out
+    assert shown.index("0.55") < shown.index("0.6") and f"The best again: {best}" in shown
+    assert cli("experiment", "show", seeds, "--markdown").out.splitlines()[2].startswith("| 0.55 ")
+    rows = list(csv.DictReader(io.StringIO(cli("experiment", "show", seeds, "--csv").out)))
+    assert [row["run"] for row in rows] == [run["name"] for run in found["runs"]]
+    assert cli("experiment", "show", seeds, "--plot", seeds / "p.png").code == 0
+    assert cli("report", seeds).code == 0
+    assert {p.alt for p in sketched if p.name == "by-train.lr"} == {
+        "The lowest mean, 2.5300, is that of train.lr = 0.55."
+    }
+    page = parsed((seeds / "report" / "report.html").read_text())
+    rows_of_page = [e.text for e in page if e.attributes.get("scope") == "row"]
+    assert rows_of_page[:5] == ["0.55", "0.5", "0.6", "0.45", "0.4"]
+    assert rows_of_page[5] == "lr=0.55_seed=1"  # the runs follow in the order of their groups
+    assert [e.text for e in page if e.tag == "pre"] == [best]
+    told = [p.alt for p in sketched if p.name in ("loss", "val-loss")]
+    assert all("The best: lr=0.55, 2.5300." in alt for alt in told) and len(told) == 2
 
 
-def test_what_is_no_number_is_drawn_as_a_ranking(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_no_page_and_no_table_shows_a_test_loss(
+    cli: Any, seeds: Path, sketched: list[Picture]
 ) -> None:
-    figure = pytest.importorskip("matplotlib.figure")
-    plan = {name: record({"variant": name, "train.lr": 0.1}, None) for name in ("$a_b$", "b")}
-    for k, name in enumerate(plan):
-        finished(tmp_path / folders.RUNS / name, 2.0 - k / 10)
-    folders.write(tmp_path, Plan("$\\nonsense", plan))
-    drawn: list[Any] = []
-    save = figure.Figure.savefig
-
-    def watched(self: Any, *arguments: Any, **options: Any) -> None:
-        drawn.append(self)
-        save(self, *arguments, **options)
-
-    monkeypatch.setattr(figure.Figure, "savefig", watched)
-    plot.draw(results.read(tmp_path), tmp_path / "p.png")
-    (axes,) = drawn[0].axes
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["b, 0.1", "\\$a_b\\$, 0.1"]
+    cli("report", seeds)
+    for text in (
+        (seeds / "report" / "report.html").read_text(),
+        cli("experiment", "show", seeds, "--times").out,
+        cli("experiment", "show", seeds, "--markdown", "--times").out,
+    ):
+        assert "9.0" not in text and "test" not in text.lower().replace("latest", "")
 
 
-def test_without_matplotlib_the_plot_says_what_to_install(
-    cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
+def test_cells_that_a_spreadsheet_would_compute_become_text(tmp_path: Path) -> None:
+    variants = [
+        "=cmd|' /C calc'!A0",
+        "@SUM(1)",
+        "+1+1",
+        "-2",
+        "＝1",
+        "\x1b[31mred\n2",
+        "plain, too",
+    ]
+    runs = {f"v{k}": ({"variant": name}, None, 2.5) for k, name in enumerate(variants)}
+    text = formats.as_csv(results.read(trained(tmp_path / "x", runs)))
+    assert [row["variant"] for row in csv.DictReader(io.StringIO(text))] == [
+        "'=cmd|' /C calc'!A0", "'@SUM(1)", "'+1+1", "-2", "'＝1", "\\x1b[31mred\\x0a2", "plain, too"
+    ]  # fmt: skip
 
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    answer = cli("experiment", "show", folder, "--plot", folder / "p.png")
-    assert answer.code == 2 and "pip install 'makemore-bp[report]'" in answer.err
+
+def test_a_head_and_a_command_from_strangers_are_harmless_in_markdown(tmp_path: Path) -> None:
+    one = entry({"a|b\x1b[2J": 1}).model_copy(update={"command": ["train", "\x1b[2J"]})
+    finished(tmp_path / folders.RUNS / "run", 2.5)
+    folders.write(tmp_path, Plan(name="x", runs={"run": one}))
+    text = formats.as_markdown(results.read(tmp_path))
+    assert text.startswith("| a\\|b\\x1b[2J |") and "\x1b" not in text
 
 
-def test_nothing_finished_is_nothing_to_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    folders.write(tmp_path, Plan("x", {"a": record({"train.lr": 1}, None)}))
-    with pytest.raises(RequestError, match="nothing to plot"):
-        plot.draw(results.read(tmp_path), tmp_path / "p.png")
+def test_runs_without_a_plan_are_told_apart_by_their_configurations(tmp_path: Path) -> None:
+    for name, (rate, seed, loss) in {
+        "a": (0.1, 1, 2.6),
+        "b": (0.1, 2, 2.4),
+        "c": (0.2, 1, 2.45),
+    }.items():
+        finished(tmp_path / folders.RUNS / name, loss)
+        configuration = f"train: {{lr: {rate}, seed: {seed}, steps: 20}}\n"
+        (tmp_path / folders.RUNS / name / "config.yaml").write_text(configuration)
+    found = results.read_any(tmp_path)
+    assert found.columns == ["train.lr"] and found.name == tmp_path.name
+    assert [group.varied["train.lr"] for group in found.groups] == [0.2, 0.1]
+    assert found.best is not None and found.best.name == "c"
+    assert "--set train.lr=0.2" in found.best.command and "train.steps=20" in found.best.command

@@ -223,7 +223,7 @@ def test_metrics_files(raw: bytes, before: int, meter: Meter, place: Path) -> No
     path = place.parent / metrics.NAME
     path.write_bytes(raw)
     with meter(raw):
-        metrics.Metrics(place.parent, before).close()
+        metrics.Metrics(place.parent, before, (1, 5)).close()
         steps = [line["step"] for line in metrics.read(place.parent)]
         assert steps == sorted(set(steps)) and all(step < before for step in steps)
 

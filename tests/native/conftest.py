@@ -14,6 +14,7 @@ from torch import Tensor
 
 from makemore_bp.engines import native
 from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
@@ -87,3 +88,9 @@ def case() -> Callable[..., Case]:
     if not native.available():
         pytest.skip(str(native.why_not()))
     return make_case
+
+
+@pytest.fixture(scope="session")
+def relu_heart() -> Network:
+    """The heart with ReLU in the place of tanh."""
+    return Network.of(cross_entropy="fused", batchnorm="fused", activation="relu")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -23,7 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from makemore_bp.network import embedding, linear
+from makemore_bp.engines import native
+from makemore_bp.network import batchnorm_fused, embedding, linear
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record, run_forward
 
@@ -58,7 +60,7 @@ def disturb_logprobs(logprobs: Tensor) -> Record:
     return {"logprobs": logprobs + noise(torch.ones_like(logprobs))}  # probs by that factor
 
 
-def disturbed() -> tuple[Callable[..., Record], ...]:
+def disturbed(heart: Network) -> tuple[Callable[..., Record], ...]:
     """The heart's forward functions, with roundings of our own after each."""
     disturbances: tuple[Callable[..., Record], ...] = (
         disturb_hprebn,
@@ -67,7 +69,7 @@ def disturbed() -> tuple[Callable[..., Record], ...]:
         disturb_logits,
         disturb_logprobs,
     )
-    embed, *others = HEART.stages
+    embed, *others = heart.stages
     pairs = zip(others, disturbances, strict=True)
     noisy = [each for stage, disturb in pairs for each in (stage.forward, disturb)]
     return (embed.forward, *noisy)
@@ -96,31 +98,35 @@ def sums_without_signs(record: Record, gradients: dict[str, Tensor]) -> dict[str
     }
 
 
-def bounds(parameters: dict[str, Tensor], Xb: Tensor, Yb: Tensor) -> tuple[Any, dict[str, float]]:
+def bounds(
+    heart: Network, parameters: dict[str, Tensor], Xb: Tensor, Yb: Tensor
+) -> tuple[Any, dict[str, float]]:
     """The float64 gradients with the loss, and how far each float32 one may be from it."""
 
     def run(functions: Iterable[Callable[..., Record]]) -> tuple[Record, dict[str, Tensor]]:
         record = run_forward(functions, {**parameters, "Xb": Xb, "Yb": Yb, "n": len(Yb)})
-        return record, HEART.backward(record)
+        return record, heart.backward(record)
 
-    record, gradients = run(stage.forward for stage in HEART.stages)
+    record, gradients = run(stage.forward for stage in heart.stages)
     true = gradients | {"loss": record["loss"]}
     allowed = {
         name: 32 * ROUNDING * float(size.max())
         for name, size in sums_without_signs(record, gradients).items()
     }
     for _ in range(8):
-        noisy_record, noisy = run(disturbed())
+        noisy_record, noisy = run(disturbed(heart))
         noisy["loss"] = noisy_record["loss"]
         for name in allowed:
             allowed[name] += float((noisy[name] - true[name]).abs().max())
     return true, allowed
 
 
-def assert_gradients_agree(case: Any, isa: str, indices: Tensor) -> None:
-    found = case.kernel(isa).gradients(indices)
+def assert_gradients_agree(
+    case: Any, isa: str, indices: Tensor, heart: Network = HEART, **options: Any
+) -> None:
+    found = case.kernel(isa, **options).gradients(indices)
     parameters = {name: tensor.double() for name, tensor in case.parameters.items()}
-    true, allowed = bounds(parameters, *case.batch(indices))
+    true, allowed = bounds(heart, parameters, *case.batch(indices))
     assert set(found) == set(allowed)
     for name, bound in allowed.items():
         assert found[name].shape == true[name].shape, name
@@ -154,6 +160,17 @@ def test_every_gradient_is_the_hearts_whatever_the_sizes(
 def test_the_lectures_own_sizes(case: Callable[..., Any], isa: str) -> None:
     some = case()
     assert_gradients_agree(some, isa, some.indices(1)[0])
+
+
+def test_what_keeps_the_root_away_from_zero_is_the_hearts(
+    case: Callable[..., Any], isa: str
+) -> None:
+    some = case()
+    small = some.kernel(isa).gradients(some.indices(1)[0])["dhprebn"]
+    with patch.object(batchnorm_fused, "EPS", 0.5), patch.object(native, "EPS", 0.5):
+        assert_gradients_agree(some, isa, some.indices(1)[0])
+        large = some.kernel(isa).gradients(some.indices(1)[0])["dhprebn"]
+    assert (small - large).abs().max() > 1e-3
 
 
 def test_a_batch_of_one_example_over_and_over(case: Callable[..., Any], isa: str) -> None:
@@ -197,6 +214,59 @@ def test_a_gradient_pass_leaves_the_parameters_alone(case: Callable[..., Any], i
     kernel.gradients(some.indices(1)[0])
     for name, tensor in kernel.parameters().items():
         assert torch.equal(tensor, some.parameters[name]), name
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},
+        {"n_hidden": 1, "batch_size": 2},
+        {"n_hidden": 65, "batch_size": 33, "vocabulary": 5},
+        {"n_hidden": 7, "batch_size": 257, "n_embd": 17, "block_size": 16},
+    ],
+)
+@pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
+def test_with_relu_every_gradient_is_the_hearts(
+    case: Callable[..., Any], isa: str, relu_heart: Network, sizes: dict[str, int], scale: float
+) -> None:
+    some = case(**sizes)
+    for tensor in some.parameters.values():
+        tensor.mul_(scale)
+    torch.manual_seed(0)
+    assert_gradients_agree(some, isa, some.indices(1)[0], relu_heart, activation="relu")
+
+
+def test_gradcheck_finds_the_kernels_gradients_right_with_relu(
+    case: Callable[..., Any], cli: Any
+) -> None:
+    case()
+    result = cli("gradcheck", "--engine", "native", "--set", "model.activation=relu")
+    assert result.code == 0, result.out
+
+
+def test_a_unit_that_relu_switches_off_passes_nothing_back(
+    case: Callable[..., Any], isa: str
+) -> None:
+    some = case()
+    some.parameters["bnbias"].fill_(-30.0)
+    found = some.kernel(isa, activation="relu").gradients(some.indices(1)[0])
+    for name in ("dhpreact", "dhprebn", "dC", "dW1", "dW2", "dbngain", "dbnbias"):
+        assert found[name].eq(0).all(), name
+    assert found["dh"].ne(0).any()
+
+
+def test_relu_at_exactly_zero_passes_nothing_back(case: Callable[..., Any], isa: str) -> None:
+    some = case()
+    some.parameters["bngain"].zero_()
+    some.parameters["bnbias"].zero_()
+    found = some.kernel(isa, activation="relu").gradients(some.indices(1)[0])
+    assert found["dhpreact"].eq(0).all() and found["dh"].ne(0).any()
+
+
+def test_relu_hands_on_what_is_not_a_number(case: Callable[..., Any], isa: str) -> None:
+    some = case()
+    some.parameters["bnbias"][0, 3] = float("nan")
+    assert some.kernel(isa, activation="relu").gradients(some.indices(1)[0])["loss"].isnan()
 
 
 def test_tanh_is_right_to_a_few_roundings_from_the_smallest_to_the_largest_number(

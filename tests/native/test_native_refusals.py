@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +16,9 @@ import torch
 from torch import Tensor
 
 from makemore_bp.engines import native
+from makemore_bp.engines.native import library
+from makemore_bp.errors import RequestError
+from makemore_bp.text import visible
 
 Change = Callable[[Tensor], Tensor]
 
@@ -26,7 +30,7 @@ def with_parameter(case: Any, name: str, change: Change) -> Any:
 @pytest.mark.parametrize(
     ("name", "change", "complaint"),
     [
-        ("C", lambda t: t[:, :9].contiguous(), "no multiple of the 9 columns of C"),
+        ("C", lambda t: t[:, :9].contiguous(), "not a multiple of the 9 columns of C"),
         ("C", lambda t: t[0], "C must have two dimensions"),
         ("C", lambda t: t[:0], "C must have two dimensions, neither of them 0"),
         ("W1", lambda t: t[:29], "W1 has 29 rows"),
@@ -109,7 +113,7 @@ def test_an_id_outside_the_vocabulary(case: Callable[..., Any], bad: int) -> Non
     some = case()
     some = replace(some, stream=some.stream.to(torch.int16))
     some.stream[11] = bad
-    with pytest.raises(ValueError, match=r"stream\[11\] is no id of a vocabulary of 27"):
+    with pytest.raises(ValueError, match=r"stream\[11\] is not an id of a vocabulary of 27"):
         some.kernel()
 
 
@@ -145,15 +149,15 @@ def test_a_batch_larger_than_memory(case: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("bad", [-1, 500, 2**62, -(2**63)])
-def test_an_index_that_names_no_example_is_refused_before_the_first_step(
+def test_an_index_that_is_not_an_examples_is_refused_before_the_first_step(
     case: Callable[..., Any], bad: int
 ) -> None:
     some = case()
     kernel, indices = some.kernel(), some.indices(3)
     indices[2, 31] = bad
-    with pytest.raises(ValueError, match=f"index {bad} is no example: there are 500"):
+    with pytest.raises(ValueError, match=f"index {bad} is not an example: there are 500"):
         kernel.advance(indices, torch.full((3,), 0.1))
-    with pytest.raises(ValueError, match=f"index {bad} is no example"):
+    with pytest.raises(ValueError, match=f"index {bad} is not an example"):
         kernel.gradients(indices[2])
     assert torch.equal(kernel.parameters()["W1"], some.parameters["W1"])
 
@@ -208,34 +212,150 @@ def test_examples_stay_alive_as_long_as_the_kernel(case: Callable[..., Any]) -> 
     assert torch.equal(kernel.advance(indices, torch.zeros(5)), expected)
 
 
-@pytest.mark.parametrize("name", ["sse9", "AVX2 ", "baseline2"])
+@pytest.mark.parametrize("name", ["sse9", "avx", "baseline2", "avx2,avx512", "\x1b[31m"])
 def test_an_unknown_instruction_set(case: Callable[..., Any], name: str) -> None:
-    with pytest.raises(ValueError, match="MAKEMORE_BP_ISA must be baseline, avx2 or avx512"):
+    present = native.instruction_sets()
+    with pytest.raises(RequestError) as refusal:
         case().kernel(name)
+    message = str(refusal.value)
+    assert message.startswith(
+        f"MAKEMORE_BP_ISA is {visible(name)}, which is not an instruction set"
+    )
+    assert "\x1b" not in message
+    assert all(isa in message for isa in present)
 
 
-def test_the_bare_class_refuses_what_is_no_array(case: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "--set", "engine=auto", "--out", "run"),
+        ("train", "--set", "engine=native", "--out", "run"),
+        ("gradcheck", "--engine", "native"),
+    ],
+)
+def test_a_command_with_an_unknown_instruction_set_says_so_and_leaves_nothing_behind(
+    case: Callable[..., Any],
+    cli: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
     case()
-    kernel_class: Any = native._kernel.Kernel
-    with pytest.raises(TypeError, match="the seven arrays"):
-        kernel_class([], b"", b"", 32)
-    with pytest.raises(TypeError, match="the seven arrays"):
-        kernel_class(7, b"", b"", 32)
-    with pytest.raises(TypeError, match="C must be an array"):
-        kernel_class([1.0] * 7, b"", b"", 32)
-    with pytest.raises(TypeError):
-        kernel_class()
+    monkeypatch.setenv("MAKEMORE_BP_ISA", "sse9")
+    monkeypatch.chdir(tmp_path)
+    result = cli(*command)
+    assert result.code == 2
+    assert "MAKEMORE_BP_ISA is sse9" in result.err and "Traceback" not in result.err
+    assert not list(tmp_path.iterdir())
 
 
-def test_results_are_not_written_to_what_is_read_only(case: Callable[..., Any]) -> None:
+def test_an_instruction_set_that_the_processor_lacks(case: Callable[..., Any]) -> None:
     some = case()
-    arrays = [tensor.numpy() for tensor in some.parameters.values()]
-    bare = native._kernel.Kernel(arrays, some.stream.numpy(), some.positions.numpy(), 32)
-    indices, lrs = some.indices(1).numpy(), torch.zeros(1).numpy()
-    with pytest.raises(ValueError, match="losses must be C-contiguous and writable"):
-        bare.run(indices, lrs, memoryview(bytes(4)).cast("f"))
-    with pytest.raises(TypeError, match="sequence of arrays, dC to dbnbias"):
-        bare.gradients(indices[0], arrays[:3])
+
+    class Old:
+        """The library on a processor that has the baseline only."""
+
+        BASELINE, AVX2, AVX512 = 0, 1, 2
+
+        @staticmethod
+        def has_instruction_set(number: int) -> bool:
+            return number == 0
+
+    with patch.object(library, "lib", Old):
+        assert native.instruction_sets() == ("baseline",)
+        with pytest.raises(RequestError, match=r"avx512, which is not .* Take baseline, or unset"):
+            some.kernel("avx512")
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str.title, lambda name: f" {name}\t"])
+def test_an_instruction_set_in_another_spelling(
+    case: Callable[..., Any], isa: str, spelling: Callable[[str], str]
+) -> None:
+    assert case().kernel(spelling(isa)).instruction_set == isa
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_an_empty_name_leaves_the_choice_to_the_kernel(
+    case: Callable[..., Any], nothing: str
+) -> None:
+    assert case().kernel(nothing).instruction_set == native.instruction_sets()[-1]
+
+
+@pytest.mark.parametrize("name", ["C", "W1", "b1", "W2", "b2", "bngain", "bnbias"])
+def test_parameters_that_are_not_tensors(case: Callable[..., Any], name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} must be a tensor, not list"):
+        some = case()
+        some.parameters[name] = some.parameters[name].tolist()
+        some.kernel()
+
+
+def test_other_things_that_are_not_tensors(case: Callable[..., Any]) -> None:
+    some = case()
+    kernel, indices, lrs = some.kernel(), some.indices(3), torch.zeros(3)
+    with pytest.raises(TypeError, match="stream must be a tensor, not bytes"):
+        replace(some, stream=b"abc").kernel()
+    with pytest.raises(TypeError, match="positions must be a tensor, not ndarray"):
+        replace(some, positions=some.positions.numpy()).kernel()
+    with pytest.raises(TypeError, match="lrs must be a tensor, not list"):
+        kernel.advance(indices, lrs.tolist())
+    with pytest.raises(TypeError, match="indices must be a tensor, not list"):
+        kernel.gradients(indices[0].tolist())
+
+
+def test_tensors_that_are_not_in_this_machines_memory(case: Callable[..., Any]) -> None:
+    some = case()
+    kernel, indices = some.kernel(), some.indices(3)
+    with pytest.raises(TypeError, match="b1 must be on the CPU, not on meta"):
+        with_parameter(some, "b1", lambda t: t.to("meta")).kernel()
+    with pytest.raises(TypeError, match="stream must be on the CPU, not on meta"):
+        replace(some, stream=some.stream.to("meta")).kernel()
+    with pytest.raises(TypeError, match="indices must be on the CPU, not on meta"):
+        kernel.advance(indices.to("meta"), torch.zeros(3))
+
+
+def test_a_tensor_that_pytorch_negates_only_when_it_is_read(case: Callable[..., Any]) -> None:
+    lrs = torch.tensor([0.1j]).conj().imag
+    assert lrs.is_contiguous() and lrs.is_neg()
+    some = case()
+    with pytest.raises(ValueError, match="lrs must be C-contiguous"):
+        some.kernel().advance(some.indices(1), lrs)
+
+
+def test_examples_cannot_be_resized_while_a_kernel_reads_them(case: Callable[..., Any]) -> None:
+    some = case()
+    kernel, indices = some.kernel(), some.indices(1)[0]
+    for tensor in (some.stream, some.positions):
+        with pytest.raises(RuntimeError, match="resize"):
+            tensor.resize_(10**6)
+    assert kernel.gradients(indices)["loss"].isfinite()
+
+
+def test_what_is_handed_in_is_never_written_to(case: Callable[..., Any]) -> None:
+    some, lrs = case(), torch.full((3,), 0.1)
+    indices = some.indices(3)
+    handed = [*some.parameters.values(), some.stream, some.positions, indices, lrs]
+    before = [tensor.clone() for tensor in handed]
+    kernel = some.kernel()
+    kernel.advance(indices, lrs)
+    kernel.gradients(indices[0])
+    assert all(torch.equal(*pair) for pair in zip(handed, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("seed", -1), ("seed", 2**64), ("step", -1), ("step", 2**64), ("batch_size", 2**64)],
+)
+def test_numbers_too_large_for_the_kernel(case: Callable[..., Any], name: str, number: int) -> None:
+    some = case()
+    options: dict[str, Any] = {"batch_size": 32, name: number}
+    with pytest.raises(OverflowError):
+        native.NativeKernel(some.parameters, some.stream, some.positions, **options)
+
+
+@pytest.mark.parametrize("name", ["gelu", "", "ReLU", "tanh "])
+def test_an_unknown_activation(case: Callable[..., Any], name: str) -> None:
+    with pytest.raises(ValueError, match="activation must be tanh or relu, not '"):
+        case().kernel(activation=name)
 
 
 def test_without_the_extension_the_package_says_so_in_one_line() -> None:

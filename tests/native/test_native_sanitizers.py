@@ -1,4 +1,5 @@
-"""The kernel under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+"""The C files by themselves: under AddressSanitizer, UndefinedBehaviorSanitizer and
+ThreadSanitizer, and compiled for another system.
 
 ``driver.c`` trains networks of odd sizes; the gaps between the kernel's tensors are poisoned, so
 that reaching from one tensor into the next is caught as well.
@@ -16,7 +17,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "makemore_bp" / "engines" / "native"
-KERNEL = ("network.c", "team.c", "kernel.c", "kernel_avx2.c", "kernel_avx512.c")
+KERNEL = ("kernel.c", "memory.c", "team.c", "step.c", "step_avx2.c", "step_avx512.c")
 FLAGS = (
     "-pthread",
     "-std=c11",
@@ -99,10 +100,10 @@ def test_a_missing_meeting_is_noticed(tmp_path: Path, meeting: int) -> None:
     """The sanitizer sees it if the threads do not wait for each other, wherever they should."""
     skip_unless_it_works(tmp_path, THREADS)
     sources = Path(shutil.copytree(SOURCES, tmp_path / "sources"))
-    parts = (sources / "kernel.c").read_text().split("meet(me);")
+    parts = (sources / "step.c").read_text().split("meet(me);")
     assert len(parts) == 7
     parts[meeting] += parts.pop(meeting + 1)
-    (sources / "kernel.c").write_text("meet(me);".join(parts))
+    (sources / "step.c").write_text("meet(me);".join(parts))
     program = tmp_path / "driver"
     build(program, (*THREADS, *PLAIN_C), sources)
     assert "data race" in run(program).stderr
@@ -117,3 +118,18 @@ def test_threads_change_no_bit_whatever_the_compiler_makes_of_sums(tmp_path: Pat
         pytest.skip("this compiler has no such parameter")
     done = run(program)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("options", [(), PLAIN_C])
+def test_the_kernel_compiles_for_windows_without_a_warning(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """With Windows's own threads, by a compiler for it that runs here."""
+    cross = shutil.which("x86_64-w64-mingw32-gcc")
+    if cross is None:
+        pytest.skip("no compiler for Windows here")
+    flags = ("-O1", "-std=c11", "-Wall", "-Wextra", "-Werror", *options, f"-I{SOURCES}")
+    sources = [str(SOURCES / name) for name in KERNEL] + [str(HERE / "driver.c")]
+    program = tmp_path / "driver.exe"
+    subprocess.run([cross, *flags, *sources, "-o", str(program)], check=True, timeout=300)
+    assert b"_beginthreadex" in program.read_bytes()

@@ -24,12 +24,14 @@ STEPS, LR = 1000, 0.1
 HEART = Network.of(cross_entropy="fused", batchnorm="fused")
 
 
-def losses_of_the_heart(case: Any, indices: Tensor, lr: float, dtype: torch.dtype) -> Tensor:
+def losses_of_the_heart(
+    case: Any, indices: Tensor, lr: float, dtype: torch.dtype, heart: Network = HEART
+) -> Tensor:
     parameters = {name: tensor.to(dtype, copy=True) for name, tensor in case.parameters.items()}
     losses = []
     for Xb, Yb in zip(*case.batch(indices), strict=True):
-        record = HEART.forward(parameters, Xb, Yb)
-        gradients = HEART.backward(record)
+        record = heart.forward(parameters, Xb, Yb)
+        gradients = heart.backward(record)
         for name, parameter in parameters.items():
             parameter.add_(gradients["d" + name], alpha=-lr)
         losses.append(record["loss"])
@@ -95,7 +97,10 @@ def test_cutting_a_run_into_pieces_changes_no_bit(case: Callable[..., Any], isa:
         assert torch.equal(tensor, moved.parameters()[name])
 
 
-@pytest.mark.parametrize("threads", [2, 3, 7, 40])
+@pytest.mark.parametrize(
+    ("threads", "activation"),
+    [(2, "tanh"), (3, "tanh"), (7, "tanh"), (40, "tanh"), (3, "relu")],
+)
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -107,11 +112,11 @@ def test_cutting_a_run_into_pieces_changes_no_bit(case: Callable[..., Any], isa:
     ],
 )
 def test_the_number_of_threads_changes_no_bit(
-    case: Callable[..., Any], isa: str, sizes: dict[str, int], threads: int
+    case: Callable[..., Any], isa: str, sizes: dict[str, int], threads: int, activation: str
 ) -> None:
     some = case(**sizes)
     indices = some.indices(20)
-    options = {"dropout": 0.2, "weight_decay": 0.01, "seed": 5}
+    options = {"dropout": 0.2, "weight_decay": 0.01, "seed": 5, "activation": activation}
     one, many = some.kernel(isa, **options), some.kernel(isa, **options, threads=threads)
     for name, gradient in one.gradients(indices[0]).items():
         assert torch.equal(many.gradients(indices[0])[name], gradient), name
@@ -139,6 +144,19 @@ def test_where_no_thread_can_be_had_one_does_all_the_work(case: Callable[..., An
     process.start()
     process.join(60)
     assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("n_hidden", [1, 200])
+def test_a_network_with_relu_follows_the_hearts_losses(
+    case: Callable[..., Any], isa: str, relu_heart: Network, n_hidden: int
+) -> None:
+    some, steps = case(n_hidden=n_hidden), 100
+    indices = some.indices(steps)
+    losses = some.kernel(isa, activation="relu").advance(indices, rates(steps))
+    expected = losses_of_the_heart(some, indices, LR, torch.float64, relu_heart)
+    assert (losses - expected).abs().max() < 1e-5
+    tanh = some.kernel(isa).advance(indices, rates(steps))
+    assert (losses - tanh).abs().max() > 1e-2
 
 
 def test_every_step_has_its_own_learning_rate(case: Callable[..., Any], isa: str) -> None:
@@ -212,12 +230,16 @@ def test_other_threads_run_while_the_kernel_trains_and_may_not_enter_it(
     kernel, indices = some.kernel(), some.indices(2000)
     runner = threading.Thread(target=kernel.advance, args=(indices, rates(2000)))
     runner.start()
-    refusals = 0
-    while runner.is_alive():
-        try:
-            kernel.parameters()
-        except RuntimeError as error:
-            assert "another thread" in str(error)
-            refusals += 1
+    while not kernel._door.closed:
+        pass
+    for enter in (
+        kernel.parameters,
+        lambda: kernel.load(some.parameters),
+        lambda: kernel.gradients(indices[0]),
+        lambda: kernel.advance(indices, rates(2000)),
+    ):
+        with pytest.raises(RuntimeError, match="another thread is using this kernel"):
+            enter()
+    assert runner.is_alive()
     runner.join()
-    assert refusals > 0
+    kernel.parameters()

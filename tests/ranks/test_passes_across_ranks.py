@@ -142,7 +142,7 @@ def test_ranks_train_as_one_process_does(
     expected = alone.advance(indices, rates)
 
     def work(ranks: ThreadRanks) -> tuple[Tensor, dict[str, Tensor]]:
-        engine = RanksEngine(steps_work, parameters, 0, ranks)
+        engine = RanksEngine(ranks, steps_work, parameters)
         return engine.advance(indices, rates), engine.parameters()
 
     for size in SIZES:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.report_helpers import sketched  # noqa: F401 - a fixture
+
 # What breaks pages and pictures: markup, quotes, mathematics, other scripts, a turned direction.
 WORDS = ["<script>", "&amp;", "a\"b'c", "$x$", "李明", "נועה", "anna", "hanna", "bo", "Zoë"]
 
@@ -36,19 +38,3 @@ def reported(hostile_run: Path) -> Path:
     where = output.place(hostile_run, None)
     output.write(where, *run_report.run_report(observations.observe(hostile_run)))
     return where.page
-
-
-@pytest.fixture
-def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are drawn, but not laid out and encoded, which takes seconds."""
-    from matplotlib.figure import Figure
-
-    from makemore_bp.report import comparison, run_report
-    from makemore_bp.report.drawing import Picture, Rendered
-
-    def sketch(picture: Picture) -> Rendered:
-        picture.draw(Figure().subplots())
-        return Rendered(picture, "<svg></svg>", b"\x89PNG")
-
-    for module in (comparison, run_report):
-        monkeypatch.setattr(module, "render", sketch)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from torch import Tensor
 
 from makemore_bp import config
-from makemore_bp.engines.choice import Choice
 from makemore_bp.training import start
+from makemore_bp.training.loop import Beginning
+
+if TYPE_CHECKING:
+    from makemore_bp.report.drawing import Picture, Rendered
 
 
 class Nobody:
     """A reporter that listens to nothing."""
 
-    def started(self, step: int, steps: int, choice: Choice) -> None: ...
+    def started(self, beginning: Beginning) -> None: ...
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None: ...
 
@@ -36,3 +41,27 @@ def trained(words: Path, folder: Path, *more: str) -> Path:
     ]
     start.new(config.load(None, [*settings, *more]), folder, Nobody())
     return folder
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> list[Picture]:
+    """Pictures are drawn, but not laid out and encoded, which takes seconds; they are listed."""
+    from matplotlib.figure import Figure
+
+    from makemore_bp.report import comparison, drawing, run_report
+
+    seen: list[Picture] = []
+
+    def sketch(picture: Picture) -> Rendered:
+        seen.append(picture)
+        picture.draw(Figure().subplots())
+        return drawing.Rendered(picture, "<svg></svg>", b"\x89PNG")
+
+    def save(picture: Picture, path: Path) -> frozenset[str]:
+        sketch(picture)
+        return frozenset()
+
+    for module in (comparison, run_report):
+        monkeypatch.setattr(module, "render", sketch)
+    monkeypatch.setattr(drawing, "save", save)
+    return seen

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from makemore_bp import config
 from makemore_bp.cli.curve import HEIGHT, show_curve
-from makemore_bp.report import history, reproduce
+from makemore_bp.experiments import command
+from makemore_bp.report import history
 from makemore_bp.report.history import Series
 
 FINITE = st.floats(-1e6, 1e6)
@@ -65,7 +66,12 @@ def test_what_is_no_number_is_not_added() -> None:
 def test_changes_of_the_learning_rate_are_found(tmp_path: Path) -> None:
     lines = [f'{{"step": {k}, "loss": 2, "lr": {0.1 if k < 5 else 0.01}}}\n' for k in range(9)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    assert history.read(tmp_path).rate_changes() == [(5, 0.01)]
+    assert history.read(tmp_path).rates() == [(0, 0.1), (5, 0.01)]
+
+
+def test_lines_without_a_learning_rate_have_no_changes_of_it(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 2}\n' * 3)
+    assert history.read(tmp_path).rates() == []
 
 
 def test_a_falling_loss_is_a_falling_curve() -> None:
@@ -110,12 +116,13 @@ def test_the_command_line_gives_the_same_configuration(changes: dict[str, object
         else f"{key}={value}" for key, value in changes.items()
     ]  # fmt: skip
     wanted = config.load(None, asked)
-    assert config.load(None, reproduce.overrides(wanted)) == wanted
-    assert reproduce.command(wanted).startswith("makemore-bp train")
+    first, *rest = command.training(wanted)
+    assert first == "train" and rest[::2] == ["--set"] * len(rest[::2])
+    assert config.load(None, rest[1::2]) == wanted
 
 
 def test_the_default_recipe_needs_no_overrides() -> None:
-    assert reproduce.command(config.load()) == "makemore-bp train"
+    assert command.shell(command.training(config.load())) == "makemore-bp train"
 
 
 def test_the_projection_keeps_distances_where_two_dimensions_are_all() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 import sys
 from pathlib import Path
@@ -35,7 +37,7 @@ def test_the_event_file_holds_every_number(cli: Any, words: Path, tmp_path: Path
     for tag, series in (
         ("loss/minibatch", written.loss),
         ("loss/train", written.train),
-        ("learning_rate", written.lr),
+        ("learning_rate", written.rate),
         ("update_ratio/bngain", written.sizes["update_ratio"]["bngain"]),
     ):
         expected = dict(zip(series.steps, series.values, strict=True))
@@ -44,6 +46,24 @@ def test_the_event_file_holds_every_number(cli: Any, words: Path, tmp_path: Path
     assert len(found) == 4 + 3 * 7
     again = cli("report", run, "--tensorboard", tmp_path / "board")
     assert again.code == 2 and "holds an export already" in again.err
+
+
+def test_a_full_disk_ends_the_export_with_a_paragraph_and_leaves_nothing(
+    cli: Any, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboardX", reason="the export needs tensorboardX")
+    run = trained(words, tmp_path / "run")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        answer = cli("report", run, "--tensorboard", tmp_path / "board")
+    assert answer.code == 2 and answer.out == "" and "Traceback" not in answer.err
+    assert "cannot be written" in answer.err and "No space left" in answer.err
+    assert list((tmp_path / "board" / "run").iterdir()) == []
+    assert cli("report", run, "--tensorboard", tmp_path / "board").code == 0
 
 
 def read_events(path: Path) -> dict[str, dict[float, float]]:

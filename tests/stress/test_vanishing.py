@@ -1,4 +1,4 @@
-"""A folder that is deleted, moved or begun anew while a run writes into it, and damaged metrics."""
+"""A folder that is deleted, moved or begun again while a run writes, and damaged metrics."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from makemore_bp import config
-from makemore_bp.engines.choice import Choice
 from makemore_bp.errors import RequestError
 from makemore_bp.training import metrics, run_folder, start
+from makemore_bp.training.loop import Silent
 
 
-class Meddler:
+class Meddler(Silent):
     """Does something to the folder when the run evaluates at a step."""
 
     def __init__(self, step: int = -1, deed: Callable[[], object] = lambda: None) -> None:
         self.step, self.deed = step, deed
-
-    def started(self, step: int, steps: int, choice: Choice) -> None: ...
-    def advanced(self, step: int, losses: torch.Tensor, lr: float) -> None: ...
 
     def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None:
         if step == self.step:
@@ -56,17 +52,17 @@ def test_a_folder_that_is_moved_keeps_its_checkpoint_and_goes_on(
         assert (moved / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
 
 
-def test_a_folder_that_was_begun_anew_by_another_run_is_left_alone(
+def test_a_folder_that_was_begun_again_by_another_run_is_left_alone(
     words: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
 
-    def begin_anew() -> None:
+    def begin_again() -> None:
         shutil.rmtree(run)
         start.new(settings(words), run, Meddler())
 
     with pytest.raises(RequestError, match="no longer the file that this run writes"):
-        start.new(settings(words), run, Meddler(12, begin_anew))
+        start.new(settings(words), run, Meddler(12, begin_again))
     assert run_folder.read(run).step == 40 and (run / run_folder.SUMMARY).exists()
     assert [line["step"] for line in metrics.read(run)] == [
         0,
@@ -112,3 +108,36 @@ def test_what_a_killed_process_left_behind_is_removed_and_nothing_else(
         path.write_text("x")
     start.resume(run, ["train.steps=60"], Meddler())
     assert not left.exists() and all(path.exists() for path in own)
+
+
+def at_step_20(words: Path, folder: Path) -> Path:
+    """A run that has been trained for 20 steps."""
+    plain = settings(words)
+    train = plain.train.model_copy(update={"steps": 20})
+    start.new(plain.model_copy(update={"train": train}), folder, Meddler())
+    return folder
+
+
+def test_renamed_metrics_that_a_kill_has_cut_short_go_on_again(words: Path, tmp_path: Path) -> None:
+    half, run = at_step_20(words, tmp_path / "half"), tmp_path / "run"
+    lines = [b'{"step": 20, "loss": 1.0}\n', b'{"step": 24, "loss": 1.0}\n']
+    for left in (lines, lines[:1], [lines[0], b'{"step": 2'], [b'{"step": 2']):
+        shutil.copytree(half, run)
+        (run / metrics.NAME).write_bytes(b"".join(left))
+        start.resume(run, ["train.steps=26"], Meddler())
+        assert [line["step"] for line in metrics.read(run)] == [20, 24, 25]
+        shutil.rmtree(run)
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 4])
+def test_a_line_that_is_missing_in_the_middle_is_damage(
+    missing: int, words: Path, tmp_path: Path
+) -> None:
+    run = at_step_20(words, tmp_path / "run")
+    path = run / metrics.NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = b"".join(lines[:missing] + lines[missing + 1 :])
+    path.write_bytes(damaged)
+    with pytest.raises(RequestError, match=f"damaged behind line {missing}: the line of step"):
+        start.resume(run, ["train.steps=40"], Meddler())
+    assert path.read_bytes() == damaged

@@ -75,7 +75,7 @@ def test_a_file_cut_at_any_length_is_refused(saved: Path) -> None:
     raw = saved.read_bytes()
     for length in range(len(raw)):
         saved.write_bytes(raw[:length])
-        with pytest.raises(RequestError, match="no usable checkpoint"):
+        with pytest.raises(RequestError, match="not a usable checkpoint"):
             checkpoint.load(saved)
 
 
@@ -87,7 +87,7 @@ def test_a_file_with_any_byte_changed_is_refused(saved: Path) -> None:
         original = raw[place]
         raw[place] ^= 1 << generator.randrange(8)
         saved.write_bytes(raw)
-        with pytest.raises(RequestError, match="no usable checkpoint"):
+        with pytest.raises(RequestError, match="not a usable checkpoint"):
             checkpoint.load(saved)
         raw[place] = original
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from makemore_bp import config
-from makemore_bp.engines import native
+from makemore_bp.engines import choice, native
 from makemore_bp.engines.choice import Choice
 from makemore_bp.errors import DivergedError
 from makemore_bp.training import metrics, run_folder, start
@@ -60,8 +61,13 @@ class Overflowing:
 def test_a_weight_that_overflows_in_the_last_step_before_a_save_is_not_saved(
     engine: str, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Choice.make
-    monkeypatch.setattr(Choice, "make", lambda *given: Overflowing(make(*given)))
+    choose = choice.choose
+
+    def overflowing(*given: Any) -> Choice:
+        chosen = choose(*given)
+        return replace(chosen, make=lambda *made: Overflowing(chosen.make(*made)))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(start, "choose", overflowing)
     told = r"at step 20 W1 is no longer finite.*learning rate \(0\.5 there\).*step 10 is kept"
     with pytest.raises(DivergedError, match=told):
         start.new(settings(words, engine, "{0: 0.1, 19: 0.5}"), tmp_path / "run", SILENT)

@@ -13,7 +13,7 @@ from torch import Tensor
 from makemore_bp import config, dataset
 from makemore_bp.config import Config
 from makemore_bp.engines import configured, native
-from makemore_bp.engines.choice import Choice, named
+from makemore_bp.engines.choice import named
 from makemore_bp.engines.engine import Engine
 from makemore_bp.errors import RequestError
 from makemore_bp.network.parameters import WEIGHTS
@@ -59,7 +59,7 @@ def fresh(resolved: Config, engine: str, step: int = 0) -> tuple[Engine, State, 
     data = dataset.load(resolved.data, resolved.model.block_size)
     state = State.fresh(resolved, len(data.vocabulary))
     work = configured.work(resolved, len(data.vocabulary), data.train)
-    made = Choice(named(engine, work), "").make(work, state.parameters, step)
+    made = named(engine, work)(work, state.parameters, step)
     return made, state, data.train
 
 

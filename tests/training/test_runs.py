@@ -14,10 +14,9 @@ from torch import Tensor
 
 from makemore_bp import config
 from makemore_bp.engines import native
-from makemore_bp.engines.choice import Choice
 from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.training import metrics, run_folder, start
-from makemore_bp.training.loop import SILENT, Reporter
+from makemore_bp.training.loop import SILENT, Beginning, Reporter
 
 ENGINES = [
     "torch",
@@ -34,8 +33,8 @@ class Remembering(Reporter):
     def __init__(self) -> None:
         self.evaluations: list[int] = []
 
-    def started(self, step: int, steps: int, choice: Choice) -> None:
-        self.choice = choice
+    def started(self, beginning: Beginning) -> None:
+        self.choice = beginning.choice
 
     def advanced(self, step: int, losses: Tensor, lr: float) -> None:
         self.step = step
@@ -182,7 +181,7 @@ def test_a_folder_in_use_is_refused_and_a_left_lock_is_not(words: Path, tmp_path
     (folder / run_folder.LOCK).touch()
     train(words, folder)
     with run_folder.locked(folder), pytest.raises(RequestError, match="another run"):
-        start.resume(folder, [], SILENT)
+        start.resume(folder, ["train.steps=40"], SILENT)
 
 
 def test_words_that_leave_validation_empty_are_trained_all_the_same(tmp_path: Path) -> None:

@@ -1,12 +1,21 @@
 """The training step in C: the same forward, backward and update as the heart, for a whole chunk.
 
-    kernel.c        the stages, under the heart's names and in its order
-    kernel.h        what they work on
-    kernel_avx2.c, kernel_avx512.c      the same stages compiled for wider vectors
-    network.c       where everything lies in memory, and which version of the kernel runs
-    team.c, team.h  threads that share the work
-    binding.c       the class Kernel: checks what is handed in
-    this file       the same for tensors
+    this file       the class that trains: tensors in, tensors out
+    checks.py       what it refuses before C reads anything
+    library.py      the compiled kernel, or why it is not there; the choice of an instruction set
+
+    step.c          the training step from top to bottom, under the heart's names and in its order
+    step_avx2.c, step_avx512.c      the same step compiled for wider vectors
+    products.h      matrix products
+    vectors.h       portable vectors, with exp and tanh
+    batch.h         a minibatch's ids, and what differs in them
+    network.h       what the step works on
+    memory.c        where all of that lies, and how it gets in and out
+    kernel.h        what Python calls; cffi makes the module ``_kernel`` from it
+    kernel.c        which version of the step runs, and how many threads share it
+    team.h, team.c  threads that share the work
+    thread.h        a thread on POSIX and on Windows
+    extent.h        sizes, strides and indices
 
 Float32 on the CPU, with the fused backward passes. Built when the package is installed
 if a C compiler is there. The environment variable ``MAKEMORE_BP_ISA`` (``baseline``, ``avx2`` or
@@ -15,39 +24,33 @@ if a C compiler is there. The environment variable ``MAKEMORE_BP_ISA`` (``baseli
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from makemore_bp.network.parameters import NAMES
+from makemore_bp.engines.native import checks
+from makemore_bp.engines.native.checks import ACTIVATIONS
+from makemore_bp.engines.native.library import (
+    available,
+    ffi,
+    instruction_set,
+    instruction_sets,
+    lib,
+    why_not,
+)
+from makemore_bp.network.batchnorm import EPS
 
-_missing: str | None = None
-try:
-    from makemore_bp.engines.native import _kernel
-except ImportError as error:
-    _missing = str(error)
-
-
-def why_not() -> str | None:
-    """Why the kernel cannot be used on this installation, in one line, or None if it can."""
-    if _missing is None:
-        return None
-    if find_spec(f"{__name__}._kernel") is None:
-        return "the native engine was not built; install the package where a C compiler is found"
-    return f"the native engine cannot be loaded ({_missing})"
-
-
-def available() -> bool:
-    """Whether the kernel can be used on this installation."""
-    return why_not() is None
-
-
-def instruction_sets() -> tuple[str, ...]:
-    """The instruction sets that ``MAKEMORE_BP_ISA`` may name on this machine, narrowest first."""
-    return () if _missing else _kernel.instruction_sets()
+__all__ = [
+    "ACTIVATIONS",
+    "NativeKernel",
+    "available",
+    "instruction_set",
+    "instruction_sets",
+    "why_not",
+]
 
 
 class NativeKernel:
@@ -65,9 +68,12 @@ class NativeKernel:
     threads         how many threads share the work of a step, 1 to 1,024. Each has hidden units of
                     its own, 16 at a time, and every sum is one thread's: their number changes no
                     bit. They live as long as a call of ``advance`` or ``gradients``
+    activation      of the hidden layer: ``tanh``, or ``relu`` (h = max(hpreact, 0), and
+                    dhpreact = dh where h > 0, else 0)
 
-    Raises TypeError or ValueError for tensors of another type, shape or range than these, and
-    MemoryError where the network does not fit, and RuntimeError if the kernel was not built.
+    Raises TypeError, ValueError or OverflowError for tensors and numbers of another type, shape or
+    range than these, MemoryError where the network does not fit, RequestError for an instruction
+    set that is not there, and RuntimeError if the kernel was not built.
     """
 
     def __init__(
@@ -81,27 +87,26 @@ class NativeKernel:
         seed: int = 0,
         step: int = 0,
         threads: int = 1,
+        activation: str = "tanh",
     ) -> None:
-        if _missing is not None:
+        if not available():
             raise RuntimeError(why_not())
-        self._shapes = {name: parameters[name].shape for name in NAMES}
-        self._batch_size = batch_size
-        self._kernel = _kernel.Kernel(
-            [_array(parameters[name]) for name in NAMES],
-            _array(stream),
-            _array(positions),
-            batch_size,
-            dropout=dropout,
-            weight_decay=weight_decay,
-            seed=seed,
-            step=step,
-            threads=threads,
-        )
-
-    @property
-    def instruction_set(self) -> str:
-        """What the kernel runs on: ``baseline``, ``avx2`` or ``avx512``."""
-        return self._kernel.instruction_set()
+        checks.refuse_options(batch_size, dropout, weight_decay, threads)
+        self._sizes = checks.sizes_of(parameters)
+        self._batch_size, self._threads = batch_size, threads
+        self.instruction_set, self._number = instruction_set()
+        self._door = _Door()
+        options = {
+            "activation": checks.activation(activation),
+            "dropout": dropout,
+            "weight_decay": weight_decay,
+            "seed": seed,
+            "eps": EPS,
+        }
+        self._network = self._create(options, step)
+        self.load(parameters)
+        self._examples, self._kept = checks.examples(self._sizes, stream, positions)
+        self._count = len(positions)
 
     def advance(self, indices: Tensor, lrs: Tensor) -> Tensor:
         """Trains k steps: step s on the examples indices[s] (k, n) int64, at lrs[s] (k) float32.
@@ -110,21 +115,25 @@ class NativeKernel:
         as inf or nan. How a run is cut into calls changes no bit. Other threads run meanwhile, and
         signals are answered after the call: keep k to what a tenth of a second does.
 
-        Raises ValueError, before the first step, for an index that names no example.
+        Raises ValueError, before the first step, for an index that is not an example's.
         """
-        losses = torch.empty(len(lrs), dtype=torch.float32)
-        self._kernel.run(_array(indices), _array(lrs), losses.numpy())
-        return losses
+        rates, steps = checks.rates(lrs)
+        taken = checks.pointer("indices", indices, (steps, self._batch_size), torch.int64)
+        with self._door:
+            return self._run(taken, rates, steps)
 
     def parameters(self) -> dict[str, Tensor]:
         """A copy of the parameters as they are now, by name."""
-        copies = {name: torch.empty(shape) for name, shape in self._shapes.items()}
-        self._kernel.store([tensor.numpy() for tensor in copies.values()])
+        copies = _empty(self._sizes.shapes)
+        with self._door:
+            lib.network_store(self._network, checks.pointers(copies, self._sizes.shapes))
         return copies
 
     def load(self, parameters: Mapping[str, Tensor]) -> None:
         """Replaces the parameters by others of the same shapes."""
-        self._kernel.load([_array(parameters[name]) for name in NAMES])
+        held = {name: parameters[name] for name in self._sizes.shapes}
+        with self._door:
+            lib.network_load(self._network, checks.pointers(held, self._sizes.shapes))
 
     def gradients(self, indices: Tensor) -> dict[str, Tensor]:
         """Every gradient of the minibatch ``indices`` (n) int64, by name, with the mask of the next
@@ -134,16 +143,63 @@ class NativeKernel:
         is left of the heart's, demb and dembcat, the kernel adds up by characters and never has.
         ``loss`` is the loss itself, a scalar.
         """
-        n, n_hidden = self._batch_size, self._shapes["W1"][1]
-        shapes = {f"d{name}": shape for name, shape in self._shapes.items()}
-        shapes["dlogits"] = torch.Size((n, self._shapes["C"][0]))
-        shapes |= dict.fromkeys(("dh", "dhpreact", "dhprebn"), torch.Size((n, n_hidden)))
-        gradients = {name: torch.empty(shape) for name, shape in shapes.items()}
-        arrays = [tensor.numpy() for tensor in gradients.values()]
-        loss = self._kernel.gradients(_array(indices), arrays)
-        return gradients | {"loss": torch.tensor(loss, dtype=torch.float32)}
+        hidden = (self._batch_size, self._sizes.n_hidden)
+        shapes = {f"d{name}": shape for name, shape in self._sizes.shapes.items()}
+        shapes["dlogits"] = (self._batch_size, self._sizes.vocabulary)
+        shapes |= dict.fromkeys(("dh", "dhpreact", "dhprebn"), hidden)
+        gradients = _empty(shapes)
+        taken = checks.pointer("indices", indices, (self._batch_size,), torch.int64)
+        with self._door:
+            loss = self._run(taken, ffi.NULL, 1)[0]
+            lib.network_store_gradients(self._network, checks.pointers(gradients, shapes))
+        return gradients | {"loss": loss}
+
+    def _create(self, options: Mapping[str, float], step: int) -> Any:
+        sizes = vars(self._sizes) | {"batch": self._batch_size}
+        network = lib.network_create(ffi.new("Sizes *", sizes), ffi.new("Options *", options), step)
+        if network == ffi.NULL:
+            raise MemoryError("a network of these sizes does not fit into memory")
+        return ffi.gc(network, lib.network_destroy)
+
+    def _run(self, indices: Any, rates: Any, steps: int) -> Tensor:
+        """The losses (steps) of these steps; without rates they only leave gradients behind."""
+        bad = lib.first_bad_index(indices, steps * self._batch_size, self._count)
+        if bad >= 0:
+            raise ValueError(f"index {indices[bad]} is not an example: there are {self._count}")
+        losses = torch.empty(steps, dtype=torch.float32)
+        done = lib.network_advance(
+            self._network,
+            self._examples,
+            self._number,
+            self._threads,
+            indices,
+            rates,
+            steps,
+            ffi.cast("float *", losses.data_ptr()),
+        )
+        if done < steps:
+            raise RuntimeError("the examples were changed while the kernel used them")
+        return losses
 
 
-def _array(tensor: Tensor) -> Any:
-    """The same memory as a NumPy array, which has the buffer protocol."""
-    return tensor.detach().numpy()
+class _Door:
+    """Lets one thread into the kernel at a time and sends the others away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether a thread is inside."""
+        return self._lock.locked()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("another thread is using this kernel")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _empty(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    return {name: torch.empty(shape, dtype=torch.float32) for name, shape in shapes.items()}

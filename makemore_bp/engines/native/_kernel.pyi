@@ -1,23 +1,4 @@
-from collections.abc import Sequence
 from typing import Any
 
-def instruction_sets() -> tuple[str, ...]: ...
-
-class Kernel:
-    def __new__(
-        cls,
-        parameters: Sequence[Any],
-        stream: Any,
-        positions: Any,
-        batch_size: int,
-        dropout: float = 0.0,
-        weight_decay: float = 0.0,
-        seed: int = 0,
-        step: int = 0,
-        threads: int = 1,
-    ) -> Kernel: ...
-    def run(self, indices: Any, lrs: Any, losses: Any) -> None: ...
-    def gradients(self, indices: Any, tensors: Sequence[Any]) -> float: ...
-    def load(self, parameters: Sequence[Any]) -> None: ...
-    def store(self, parameters: Sequence[Any]) -> None: ...
-    def instruction_set(self) -> str: ...
+ffi: Any
+lib: Any

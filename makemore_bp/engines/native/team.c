@@ -4,13 +4,9 @@
  * again and again, and lets others have the processor if it takes long. */
 #define _POSIX_C_SOURCE 200809L /* of the signals */
 #include "team.h"
+#include "thread.h"
 
-#include <stddef.h>
-
-#if (defined(__unix__) || defined(__APPLE__)) && !defined(__STDC_NO_ATOMICS__)
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
+#if HAS_THREADS
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -27,22 +23,18 @@ struct Team {
 
 typedef struct {
     Member member;
-    pthread_t thread;
+    Thread thread;
 } Place;
 
 static void wait_while(atomic_uint *number, unsigned is)
 {
     for (int looks = 0; atomic_load_explicit(number, memory_order_acquire) == is;) {
         if (looks == LOOKS) {
-            sched_yield();
+            thread_yield();
             continue;
         }
         looks++;
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
+        thread_pause();
     }
 }
 
@@ -57,28 +49,23 @@ void team_meet(Team *team)
     wait_while(&team->meetings, ended);
 }
 
-static void *begin(void *place)
+THREAD_FUNCTION begin(void *place)
 {
     Member *me = &((Place *)place)->member;
     wait_while(&me->team->gathered, 0);
     me->size = me->team->size;
     me->team->work(me->team->context, me);
-    return NULL;
+    return 0;
 }
 
-/* Starts as many threads as it can; returns the size of the team, the caller counted. No signal is
- * delivered to them: those are for threads that Python knows. */
+/* Starts as many threads as it can; returns the size of the team, the caller counted. */
 static int gather(Place *places, int size, Team *team)
 {
-    sigset_t all, before;
     int number = 1;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; number < size; number++) {
         places[number].member = (Member){number, 0, team};
-        if (pthread_create(&places[number].thread, NULL, begin, &places[number]) != 0) break;
+        if (!thread_start(&places[number].thread, begin, &places[number])) break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return number;
 }
 
@@ -89,7 +76,7 @@ void team_run(int size, team_work *work, void *context)
     team.size = places != NULL ? gather(places, size, &team) : 1;
     atomic_store_explicit(&team.gathered, 1, memory_order_release);
     work(context, &(Member){0, team.size, &team});
-    for (int number = 1; number < team.size; number++) pthread_join(places[number].thread, NULL);
+    for (int number = 1; number < team.size; number++) thread_join(places[number].thread);
     free(places);
 }
 

@@ -2,6 +2,8 @@
 #ifndef MAKEMORE_BP_TEAM_H
 #define MAKEMORE_BP_TEAM_H
 
+#include "extent.h"
+
 typedef struct Team Team;
 
 /* One of them: 0 to size - 1. Number 0 is the thread that called team_run. */
@@ -22,6 +24,23 @@ void team_meet(Team *team);
 static inline void meet(const Member *me)
 {
     if (me->size > 1) team_meet(me->team);
+}
+
+/* A member's share of what lies along a row: whole cache lines. */
+typedef struct {
+    extent first, end;
+} Range;
+
+static inline extent share_begins(extent length, extent number, extent size)
+{
+    const extent at = divided_up(length, PAD) * number / size * PAD;
+    return at < length ? at : length;
+}
+
+static inline Range share(extent length, const Member *me)
+{
+    return (Range){share_begins(length, me->number, me->size),
+                   share_begins(length, me->number + 1, me->size)};
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* Where a network lies in memory, how it gets in and out, and which version of the kernel runs. */
-#include "kernel.h"
+/* Where a network lies in memory, and how it gets in and out. */
+#include "network.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -114,33 +114,43 @@ void network_aim(Network *net, int descends)
  * set apart by one vector more. */
 static extent padded(extent length)
 {
-    const extent stride = (length + PAD - 1) / PAD * PAD;
+    const extent stride = divided_up(length, PAD) * PAD;
     return stride % 128 == 0 ? stride + PAD : stride;
 }
 
-Network *network_create(Sizes sizes, Options options, uint64_t step)
+static void choose_layouts(Network *net)
 {
-    if (sizes.batch > (INT32_MAX - 2 * PAD) / sizes.block_size) return NULL;
-    Network *net = calloc(1, sizeof *net);
-    if (net == NULL) return NULL;
-    const extent V = sizes.vocabulary, E = sizes.n_embd, H = sizes.n_hidden, n = sizes.batch;
-    net->sizes = sizes;
-    net->options = options;
-    net->step = step;
+    const extent V = net->sizes.vocabulary, E = net->sizes.n_embd, n = net->sizes.batch;
+    const extent H = net->sizes.n_hidden, B = net->sizes.block_size;
     net->C_stride = padded(E);
     net->hidden_stride = padded(H);
     net->batch_stride = padded(n);
-
-    const extent across = net->hidden_stride;
-    const Layout unit = {1, H, across, 0}, hidden = {n, H, across, 0};
+    const Layout unit = {1, H, net->hidden_stride, 0}, hidden = {n, H, net->hidden_stride, 0};
     const Layout parameters[TENSORS] = {
-        {V, E, net->C_stride, 0}, {sizes.block_size * E, H, across, 0}, unit, {H, V, across, 1},
-        {1, V, padded(V), 0}, unit, unit,
+        {V, E, net->C_stride, 0},         /* C */
+        {B * E, H, net->hidden_stride, 0}, /* W1 */
+        unit,                             /* b1 */
+        {H, V, net->hidden_stride, 1},    /* W2 */
+        {1, V, padded(V), 0},             /* b2 */
+        unit,                             /* bngain */
+        unit,                             /* bnbias */
     };
     const Layout logits = {n, V, net->batch_stride, 1};
     const Layout activations[ACTIVATIONS] = {logits, hidden, hidden, hidden};
     memcpy(net->parameter_layouts, parameters, sizeof parameters);
     memcpy(net->activation_layouts, activations, sizeof activations);
+}
+
+Network *network_create(const Sizes *sizes, const Options *options, uint64_t step)
+{
+    if (sizes->vocabulary > INT32_MAX) return NULL;
+    if (sizes->batch > (INT32_MAX - 2 * PAD) / sizes->block_size) return NULL;
+    Network *net = calloc(1, sizeof *net);
+    if (net == NULL) return NULL;
+    net->sizes = *sizes;
+    net->options = *options;
+    net->step = step;
+    choose_layouts(net);
 
     Block block = {NULL, LINE};
     lay_out(net, &block);
@@ -152,7 +162,8 @@ Network *network_create(Sizes sizes, Options options, uint64_t step)
     }
     block.next = (char *)net->memory + (LINE - (uintptr_t)net->memory % LINE) % LINE;
     lay_out(net, &block);
-    for (extent i = 0; i < n; i++) net->weight_of_row[i] = 1.0f / (float)n;
+    for (extent i = 0; i < sizes->batch; i++)
+        net->weight_of_row[i] = 1.0f / (float)sizes->batch;
     return net;
 }
 
@@ -183,108 +194,26 @@ static void load_matrix(float *to, const float *from, Layout layout)
         for (extent c = 0; c < layout.columns; c++) to[place(layout, r, c)] = *from++;
 }
 
-void network_load(Network *net, const Parameters *from)
+void network_load(Network *net, const float *const *parameters)
 {
     for (int t = 0; t < TENSORS; t++) {
         const Layout layout = net->parameter_layouts[t];
         float *to = net->parameters.each[t];
         memset(to, 0, (size_t)lines(layout) * (size_t)layout.stride * sizeof *to);
-        load_matrix(to, from->each[t], layout);
+        load_matrix(to, parameters[t], layout);
     }
 }
 
-void network_store(const Network *net, const Parameters *to)
+void network_store(const Network *net, float *const *parameters)
 {
     for (int t = 0; t < TENSORS; t++)
-        store_matrix(to->each[t], net->parameters.each[t], net->parameter_layouts[t]);
+        store_matrix(parameters[t], net->parameters.each[t], net->parameter_layouts[t]);
 }
 
-void network_store_gradients(const Network *net, const Parameters *to, const Activations *also)
+void network_store_gradients(const Network *net, float *const *gradients)
 {
     for (int t = 0; t < TENSORS; t++)
-        store_matrix(to->each[t], net->gradients.each[t], net->parameter_layouts[t]);
+        store_matrix(*gradients++, net->gradients.each[t], net->parameter_layouts[t]);
     for (int a = 0; a < ACTIVATIONS; a++)
-        store_matrix(also->each[a], net->own[a], net->activation_layouts[a]);
-}
-
-/* ------------------------------------------------------------------------------------- checks */
-
-int64_t first_bad_id(const Examples *examples, extent vocabulary)
-{
-    for (int64_t at = 0; at < examples->stream_length; at++) {
-        const int64_t id = number_at(examples->stream, examples->stream_width, at);
-        if (id < 0 || id >= vocabulary) return at;
-    }
-    return -1;
-}
-
-int64_t first_bad_position(const Examples *examples, extent block_size)
-{
-    const int64_t last = examples->stream_length - block_size - 1;
-    for (int64_t at = 0; at < examples->examples; at++) {
-        const int64_t position = number_at(examples->positions, examples->positions_width, at);
-        if (position < 0 || position > last) return at;
-    }
-    return -1;
-}
-
-int64_t first_bad_index(const int64_t *indices, int64_t length, int64_t examples)
-{
-    for (int64_t at = 0; at < length; at++)
-        if (indices[at] < 0 || indices[at] >= examples) return at;
-    return -1;
-}
-
-/* --------------------------------------------------------------------------- team and dispatch */
-
-typedef struct {
-    run_steps *run;
-    Network *network;
-    const Examples *examples;
-    const int64_t *indices;
-    const float *lrs;
-    int64_t steps;
-    float *losses;
-    int64_t done;
-} Job;
-
-static void work(void *context, const Member *me)
-{
-    Job *job = context;
-    const int64_t done = job->run(me, job->network, job->examples, job->indices, job->lrs,
-                                  job->steps, job->losses);
-    if (me->number == 0) job->done = done;
-}
-
-int64_t run_in_team(int threads, run_steps *run, Network *network, const Examples *examples,
-                    const int64_t *indices, const float *lrs, int64_t steps, float *losses)
-{
-    Job job = {run, network, examples, indices, lrs, steps, losses, 0};
-    /* More would have next to nothing to do. */
-    const extent n = network->sizes.batch, H = network->sizes.n_hidden;
-    const extent most = ((n > H ? n : H) + PAD - 1) / PAD;
-    team_run(threads < most ? threads : (int)most, work, &job);
-    return job.done;
-}
-
-run_steps *steps_for(int instruction_set)
-{
-    switch (instruction_set) {
-    case BASELINE: return run_steps_baseline;
-#if defined(__GNUC__) && defined(__x86_64__)
-    /* These ask the processor and, for the width of its registers, the operating system. */
-    case AVX2:
-        __builtin_cpu_init();
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? run_steps_avx2
-                                                                               : NULL;
-    case AVX512:
-        __builtin_cpu_init();
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
-                       && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
-                       && __builtin_cpu_supports("fma")
-                   ? run_steps_avx512
-                   : NULL;
-#endif
-    default: return NULL;
-    }
+        store_matrix(*gradients++, net->own[a], net->activation_layouts[a]);
 }

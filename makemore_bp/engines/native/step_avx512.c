@@ -1,5 +1,5 @@
-/* kernel.c once more, for x86-64 with AVX-512. */
-#include "kernel.h"
+/* step.c once more, for x86-64 with AVX-512. */
+#include "network.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
 /* What the headers define must not be compiled for AVX-512: other files might end up calling it. */
@@ -16,7 +16,7 @@
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
 #endif
 
-#define RUN_STEPS run_steps_avx512
+#define ADVANCE advance_avx512
 #define LANES 16
 #define TILE_ROWS 7 /* of 32 registers, 21 sums; with 24 GCC keeps a vector of `right` in memory */
 #define TILE_VECTORS 3
@@ -24,7 +24,7 @@
 #define COLUMN_DOTS 4
 #define LARGER(a, b) _mm512_max_ps((__m512)(a), (__m512)(b))
 #define MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
-#include "kernel.c"
+#include "step.c"
 
 #if defined(__clang__)
 #pragma clang attribute pop

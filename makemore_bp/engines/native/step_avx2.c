@@ -1,5 +1,5 @@
-/* kernel.c once more, for x86-64 with AVX2 and FMA. */
-#include "kernel.h"
+/* step.c once more, for x86-64 with AVX2 and FMA. */
+#include "network.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
 /* What the headers define must not be compiled for AVX2: other files might end up calling it. */
@@ -14,7 +14,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 
-#define RUN_STEPS run_steps_avx2
+#define ADVANCE advance_avx2
 #define LANES 8
 #define TILE_ROWS 4 /* 16 registers: 4 * 3 sums, 3 vectors of `right`, one element of `left` */
 #define TILE_VECTORS 3
@@ -22,7 +22,7 @@
 #define COLUMN_DOTS 4
 #define LARGER(a, b) _mm256_max_ps((__m256)(a), (__m256)(b))
 #define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
-#include "kernel.c"
+#include "step.c"
 
 #if defined(__clang__)
 #pragma clang attribute pop
