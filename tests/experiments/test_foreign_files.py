@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,8 @@ def test_metrics_are_drawn_as_far_as_they_are_numbers(
         assert (answer.code, answer.err) == (0, ""), command
     (folder / "runs" / "a" / "summary.json").unlink()
     assert cli(*commands[-1]).code == 0
-    assert cli("report", folder, "--tensorboard", folder / "board").code == 0
+    if find_spec("tensorboardX"):  # the export needs it
+        assert cli("report", folder, "--tensorboard", folder / "board").code == 0
 
 
 @pytest.mark.usefixtures("sketched")
