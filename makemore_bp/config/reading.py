@@ -159,18 +159,20 @@ def _deep_copy(value: Any) -> Any:
     return {k: _deep_copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
-_END = "...\n"  # of a YAML document
-
-
 def override(key: str, value: Any) -> str:
     """``KEY=VALUE`` as --set reads it: a text as it stands, anything else as YAML."""
-    if is_text(key):
-        return f"{key}={value}"
+    return f"{key}={value if is_text(key) else flow(value)}"
+
+
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
     plain = list(value) if isinstance(value, tuple) else value
     text: str = yaml.safe_dump(
         plain, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True
     )
-    return f"{key}={text.removesuffix(_END).strip()}"
+    return text.removesuffix("...\n").strip()
 
 
 def _parsed(typed: str) -> Setting:

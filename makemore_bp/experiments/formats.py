@@ -10,7 +10,7 @@ import csv
 import io
 from typing import Any
 
-from makemore_bp.experiments.command import flow
+from makemore_bp.config import flow
 from makemore_bp.experiments.results import Group, Result, Results, Spread
 from makemore_bp.text import visible
 
