@@ -137,7 +137,7 @@ REFUSED = {
     "name: x\nbase: quick\nseeds: [1]\ngrid: {train.seed: [2]}\n": "set by grid and by seeds",
     "name: x\nbase: quick\nseeds: [1]\nvariants: {a: {train.seed: 2}}\n": "by variants.a and by se",
     "name: x\nbase: quick\ngrid: {train.lr: [1]}\nvariants: {a: {train.lr: 2}}\n": "and by grid",
-    "name: x\nbase: {engine: native}\ngrid: {dtype: [float32, float64]}\n": "3: engine: native",
+    "name: x\nbase: {engine: native}\ngrid: {dtype: [float32, float64]}\n": "line 3: engine: n",
     "name: x\nbase: quick\ngrid: {train.lr: [1, !!python/name:os.system ]}\n": "more than plain",
     "name: x\nbase: quick\nseeds: [" + ", ".join(map(str, range(10_001))) + "]\n": "10,001 runs",
     f"name: x\nbase: quick\nseeds: [0x{HEX}]\n": "a number that is too long",
