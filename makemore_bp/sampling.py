@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from makemore_bp import threads
 from makemore_bp.dataset import Vocabulary
 from makemore_bp.engines import configured
 from makemore_bp.engines.masks import lowbias32
@@ -60,6 +61,7 @@ class Sampler:
         V, B = len(self._vocabulary), self._block_size
         self._place = V ** torch.arange(B).flip(0) if V ** (B + 1) <= TABLE_NUMBERS else None
         self._table: Tensor | None = None
+        self._widest = max(V, checkpoint.config.model.n_hidden)  # columns of a layer
 
     def words(self) -> Iterator[str]:
         """Words without end; the same seed gives the same ones in the same order."""
@@ -68,6 +70,12 @@ class Sampler:
     @torch.no_grad()
     def block(self, number: int) -> list[str]:
         """The ``BLOCK`` words from number ``number * BLOCK`` on, drawn side by side."""
+        if self._place is not None and self._table is None:
+            self._table = self._all_contexts()
+        with threads.for_numbers(BLOCK * self._widest):
+            return self._drawn(number)
+
+    def _drawn(self, number: int) -> list[str]:
         g = _generator(self._settings.seed, number)
         start = [0] * self._block_size + self._prefix
         context = torch.tensor(start[len(start) - self._block_size :]).repeat(BLOCK, 1)
@@ -93,10 +101,8 @@ class Sampler:
 
     def _cumulative(self, context: Tensor) -> Tensor:
         """Running sums of the next id's probabilities, (n, V), of contexts (n, block_size)."""
-        if self._place is None:
+        if self._place is None or self._table is None:
             return self._evaluated(context)
-        if self._table is None:
-            self._table = self._all_contexts()
         return self._table[context @ self._place]
 
     def _all_contexts(self) -> Tensor:

@@ -164,13 +164,18 @@ _END = "...\n"  # of a YAML document
 
 def override(key: str, value: Any) -> str:
     """``KEY=VALUE`` as --set reads it: a text as it stands, anything else as YAML."""
-    if is_text(key):
-        return f"{key}={value}"
+    return f"{key}={value if is_text(key) else flow(value)}"
+
+
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
     plain = list(value) if isinstance(value, tuple) else value
     text: str = yaml.safe_dump(
         plain, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True
     )
-    return f"{key}={text.removesuffix(_END).strip()}"
+    return text.removesuffix(_END).strip()
 
 
 def _parsed(typed: str) -> Setting:

@@ -6,9 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
-from makemore_bp.config import Config
+from makemore_bp.config import Config, override
 from makemore_bp.training import run_folder
 
 
@@ -25,13 +23,4 @@ def training(config: Config) -> list[str]:
 
 def sets(settings: Mapping[str, Any]) -> list[str]:
     """Dotted keys and their values as options."""
-    return [part for key, value in settings.items() for part in ("--set", f"{key}={flow(value)}")]
-
-
-def flow(value: Any) -> str:
-    """A value as YAML on one line, as --set reads it."""
-    if isinstance(value, float):
-        return repr(value) if value == value and abs(value) != float("inf") else str(value)
-    plain = list(value) if isinstance(value, tuple) else value
-    text: str = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True)
-    return text.removesuffix("...\n").strip()
+    return [part for key, value in settings.items() for part in ("--set", override(key, value))]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from makemore_bp import config as configs
-from makemore_bp.config import Config, Setting
+from makemore_bp.config import Config, Setting, flow
 from makemore_bp.errors import RequestError
-from makemore_bp.experiments.command import flow, sets
+from makemore_bp.experiments.command import sets
 from makemore_bp.experiments.schema import SEED, Experiment
 
 MAX_RUNS = 10_000

@@ -52,7 +52,7 @@ def _ranking(found: Results) -> str:
 
 def _runs(found: Results) -> str:
     rows = [
-        (run.name, _four(run.val_loss), _four(run.train_loss), run.what_happened)
+        (run.name, *map(_loss, (run.val_loss, run.train_loss)), run.what_happened)
         for group in found.groups
         for run in group.runs
     ]
@@ -67,5 +67,5 @@ def _best(found: Results) -> str:
     return page.paragraph(f"{found.best.name}:") + page.code(found.best.command)
 
 
-def _four(loss: float | None) -> str:
-    return "-" if loss is None else f"{loss:.4f}"
+def _loss(loss: float | None) -> str:
+    return "-" if loss is None else formats.figure(loss)

@@ -214,3 +214,9 @@ def test_runs_without_a_plan_are_told_apart_by_their_configurations(tmp_path: Pa
     assert [group.varied["train.lr"] for group in found.groups] == [0.2, 0.1]
     assert found.best is not None and found.best.name == "c"
     assert "--set train.lr=0.2" in found.best.command and "train.steps=20" in found.best.command
+
+
+def test_a_loss_that_has_grown_out_of_all_measure_is_shown_in_short(tmp_path: Path) -> None:
+    runs = {f"s{k}": ({"train.lr": 9}, k, loss) for k, loss in enumerate((1e299, 3e299))}
+    _, rows = formats.table(results.read(trained(tmp_path / "x", runs)))
+    assert rows[0][1] == "2e+299 ± 1.414e+299"

@@ -38,6 +38,7 @@ SUMMARIES: dict[Any, str] = {
             ("val_loss", float("nan"), "val_loss should be a finite number"),
             ("val_loss", float("inf"), "val_loss should be a finite number"),
             ("val_loss", ENDLESS, "val_loss should be a"),
+            ("val_loss", 1e308, "val_loss should be a smaller number"),
             ("train_loss", {}, "train_loss should be a valid number"),
             ("test_loss", "\x1b[2J", "test_loss should be a valid number"),
             ("steps", -1, "steps should be greater than or equal to 0"),
