@@ -20,11 +20,11 @@ from tests.experiments.experiment_helpers import (
     alive,
     slow_base,
     small_base,
-    started,
     wait_for,
     workers_of,
     write,
 )
+from tests.processes import started
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
 
@@ -188,7 +188,7 @@ def test_a_signal_saves_every_run_and_says_how_to_go_on_and_nobody_else_may_writ
         assert refused[0] == 2 and "is being written by another run" in refused[2]
         workers = workers_of(process)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate()
     assert (process.returncode, out) == (code, "") and "Traceback" not in err
     assert len(workers) == 1 and not any(map(alive, workers))
     assert f"makemore-bp experiment run {file} --out '{folder}' --jobs 1" in err
@@ -208,7 +208,7 @@ def test_a_worker_that_is_killed_fails_its_run_and_no_other(
         wait_for(lambda: (folder / "runs/long/checkpoint.safetensors").exists(), process)
         (worker,) = workers_of(process)
         os.kill(worker, signal.SIGKILL)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate()
     assert process.returncode == 1, err
     found = {run["name"]: run for run in json.loads(out)["runs"]}
     assert "ended by SIGKILL" in found["long"]["reason"]
