@@ -60,7 +60,9 @@ def _replace_commands(lines: list[str]) -> Iterator[tuple[int, str]]:
 def _is_command(line: str) -> bool:
     if line.lstrip().startswith("#"):
         return False
-    return bool(_COMMAND.match(line) or _ASSIGNED.match(line)) and _error([line.strip()]) is not None
+    return (
+        bool(_COMMAND.match(line) or _ASSIGNED.match(line)) and _error([line.strip()]) is not None
+    )
 
 
 def _leave_out(lines: list[str], k: int) -> None:

@@ -136,7 +136,7 @@ def test_a_file_that_is_not_for_us_is_refused_in_a_sentence(
     path: Path, content: str, said: str
 ) -> None:
     path.write_text(content)
-    with pytest.raises(RequestError, match="mine.ipynb") as refused:
+    with pytest.raises(RequestError, match=r"mine\.ipynb") as refused:
         read_notebook(path)
     assert said in str(refused.value)
 

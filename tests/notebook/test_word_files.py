@@ -25,7 +25,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
 
 
 def test_without_a_list_the_bundled_names_are_read_and_said(said: list[str]) -> None:
-    with open("names.txt") as one, open("../data/names.txt", "r") as other:
+    with open("names.txt") as one, open("../data/names.txt") as other:
         assert one.read() == other.read() == bundled_names().read_text()
     assert len(said) == 1
     assert "names that come with makemore-bp" in said[0]
