@@ -63,6 +63,30 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def watch(
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder, or one exercise's file.")
+    ] = Path("exercises"),
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=86_400,
+            help="Seconds that each script may take; without it 30, and 180 for exercise 4.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Steps that exercise 4 trains.")
+    ] = 1000,
+) -> None:
+    """Check an exercise each time its file is saved; keys show hints, the list and the next."""
+    from makemore_bp.cli.watch import watch_exercises
+
+    watch_exercises(path, timeout, steps)
+
+
 def _show(progress: Iterable[Progress]) -> None:
     from makemore_bp.cli.tables import FoldedTable, output
 

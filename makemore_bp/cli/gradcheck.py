@@ -15,6 +15,7 @@ from makemore_bp.ranks import launch
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
+    from makemore_bp.learning.check import LearnerCheck
     from makemore_bp.ranks.launch import Place
 
 # Without CONFIG the lecture's exercise is checked: 64 hidden units, one operation at a time.
@@ -77,6 +78,18 @@ def gradcheck(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=86_400, help="Seconds that --file may take.")
     ] = 30.0,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check --file each time it is saved.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="PAGE",
+            help="Write the pass as a picture: one HTML page.",
+            show_default=False,
+        ),
+    ] = None,
     explain: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Derive one gradient.", show_default=False),
@@ -98,6 +111,10 @@ def gradcheck(
         raise RequestError(
             "--explain, --solution, --case and --file do not go together. Take one of them."
         )
+    if watch and (file is None or html is not None or as_json):
+        raise RequestError("--watch goes with --file alone, without --html and --json.")
+    if html is not None and (explain is not None or solution is not None or case is not None):
+        raise RequestError("--html goes with --file or with a configuration's own pass.")
     if explain is not None or solution is not None:
         _tell(explain, solution)
         return
@@ -112,19 +129,19 @@ def gradcheck(
     resolved = configs.load(config or DEFAULT, [*overrides, *(set_ or [])])
     here = launch.place()
     if here is not None:
-        alone = [case is not None, file is not None, engine is EngineName.native]
+        alone = [case is not None, file is not None, engine is EngineName.native, html is not None]
         if any(alone):
             raise RequestError(
-                "Under torchrun the pass over several ranks is checked: leave out --case, --file "
-                "and --engine native, or leave out torchrun."
+                "Under torchrun the pass over several ranks is checked: leave out --case, --file, "
+                "--html and --engine native, or leave out torchrun."
             )
         passed = _over_ranks(resolved, here, as_json)
     elif case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
-        passed = _learner(file, resolved, timeout, as_json)
+        passed = _learner(file, resolved, timeout, as_json, html, watch)
     else:
-        passed = _own(resolved, engine.value, samples, as_json)
+        passed = _own(resolved, engine.value, samples, as_json, html)
     if not passed:
         raise typer.Exit(1)
 
@@ -139,7 +156,7 @@ def _tell(explain: str | None, solution: str | None) -> None:
         print(derivations.solution(solution))
 
 
-def _own(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
+def _own(resolved: Config, engine: str, samples: int, as_json: bool, html: Path | None) -> bool:
     from makemore_bp.cli.gradcheck_tables import show_check
     from makemore_bp.gradcheck import check, setting
     from makemore_bp.gradcheck.engine_gradients import native_gradients
@@ -158,6 +175,10 @@ def _own(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
         print(json.dumps({**found.as_json(), "passed": passed, **more}))
     else:
         show_check(found, differences, _title(resolved, engine))
+    if html is not None:
+        from makemore_bp.cli.picture import write_walk
+
+        write_walk(html, found, s, switches, _title(resolved, engine))
     return passed
 
 
@@ -217,9 +238,12 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
     }
 
 
-def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> bool:
+def _learner(
+    path: Path, resolved: Config, timeout: float, as_json: bool, html: Path | None, watch: bool
+) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
     from makemore_bp.gradcheck import setting
+    from makemore_bp.gradcheck.reference import autograd_reference
     from makemore_bp.learning.check import check_learner
 
     if resolved.train.dropout:
@@ -228,9 +252,23 @@ def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> boo
             f"{resolved.train.dropout:g}. Add --set train.dropout=0."
         )
     s = setting.of(resolved)
-    found = check_learner(path, s.parameters, s.Xb, s.Yb, timeout)
+    reference = autograd_reference(s.parameters, s.Xb, s.Yb)
+
+    def check() -> LearnerCheck:
+        return check_learner(path, s.parameters, s.Xb, s.Yb, timeout, reference)
+
+    if watch:
+        from makemore_bp.cli.watch import watch_file
+
+        watch_file(path, check)
+        return True
+    found = check()
     if as_json:
         print(json.dumps(found.as_json()))
     else:
         show_learner(found)
+    if html is not None:
+        from makemore_bp.cli.picture import write_check
+
+        write_check(html, path, found, reference.gradients)
     return found.passed

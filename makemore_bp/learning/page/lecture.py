@@ -3,94 +3,98 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
 from makemore_bp.gradcheck import derivations
+from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.equations import Equation, equations
-from makemore_bp.learning.page.model import Line, Node, Pass
+from makemore_bp.learning.check import LearnerCheck
+from makemore_bp.learning.page.model import Line, Node, Pass, Verdict
+from makemore_bp.learning.told import told
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Rule
 
 
-def walk(title: str, network: Network, true: Mapping[str, Tensor], tensors: Iterable[Any]) -> Pass:
-    """The page of our own pass. ``true`` are its gradients by tensor name, ``tensors`` the judge's
-    reports on it."""
-    statuses = {report.name: str(report.status) for report in tensors}
-    nodes = tuple(_nodes(network, {k: g for k, g in true.items() if k in statuses}, {}, {}, {}))
-    right = sum(status in ("exact", "close") for status in statuses.values())
-    remark = f"{right} of {len(statuses)} gradients are right."
-    return Pass(title, nodes, _loss(network, [node.name for node in nodes]), (remark,))
+def walk(title: str, network: Network, true: Mapping[str, Tensor], found: Check) -> Pass:
+    """The page of our own pass, which ``found`` has judged; ``true`` are autograd's gradients by
+    tensor name."""
+    known = {report.name: true[report.name] for report in found.tensors}
+    right = sum(report.passed for report in found.tensors)
+    remark = f"{right} of {len(known)} gradients are right. Loss {found.loss:.4f}."
+    verdicts = {r.name: Verdict(str(r.status)) for r in found.tensors if not r.passed}
+    return _pass(title, network, known, verdicts, (remark,), own=not found.passed)
 
 
-def judged(
+def judged(title: str, check: LearnerCheck, true: Mapping[str, Tensor]) -> Pass:
+    """The page of a learner's pass, which ``check`` has judged."""
+    said = told(check)
+    blamed = {blame.name: blame for blame in said.blames}
+    verdicts = {}
+    for report in check.reports:
+        name, finding = report.name, check.findings[report.name]
+        own = check.result.gradients.get(f"d{name}")
+        paragraphs = [finding.unfinished, finding.why_close]
+        if name in blamed:
+            paragraphs = [f"{blamed[name].heading}.", blamed[name].paragraphs[0]]
+        texts = tuple(text for text in paragraphs if text)
+        verdicts[name] = Verdict(str(report.status), texts, tuple(_mine(check, name)), own)
+    failure = (said.failure,) if said.failure else ()
+    return _pass(title, Network.of(), true, verdicts, (said.verdict, *failure), own=True)
+
+
+def _mine(check: LearnerCheck, name: str) -> Iterator[Line]:
+    for version in check.result.evidence.history.get(f"d{name}", ()):
+        yield Line(f"line {version.line}", version.source)
+
+
+def _pass(
     title: str,
-    true: Mapping[str, Tensor],
-    own: Mapping[str, Tensor],
-    reports: Mapping[str, tuple[str, tuple[str, ...]]],
-    mine: Mapping[str, tuple[Line, ...]],
-    remarks: Iterable[str],
-) -> Pass:
-    """The page of a learner's pass. All mappings are by tensor name: autograd's gradients, the
-    learner's, the status and the paragraphs on each, the statements that made it."""
-    network = Network.of()
-    nodes = tuple(_nodes(network, true, own, reports, mine))
-    names = [node.name for node in nodes]
-    return Pass(title, nodes, _loss(network, names), tuple(remarks), own=True)
-
-
-def _nodes(
     network: Network,
     true: Mapping[str, Tensor],
-    own: Mapping[str, Tensor],
-    reports: Mapping[str, tuple[str, tuple[str, ...]]],
-    mine: Mapping[str, tuple[Line, ...]],
-) -> Iterable[Node]:
+    verdicts: Mapping[str, Verdict],
+    remarks: tuple[str, ...],
+    own: bool,
+) -> Pass:
     lines = {equation.name: equation for equation in equations(network)}
-    for rule in network.rules:
-        name = rule.__name__[1:]
-        if name not in true:
-            continue
-        made = lines.get(name)
-        status, said = reports.get(name, ("", ()))
-        yield Node(
-            name=name,
-            shape=tuple(true[name].shape),
-            made=_text(made) if made is not None else "",
-            used=tuple(_text(line) for line in lines.values() if name in line.reads),
-            reads=_reads(name, lines, true),
-            truth=true[name],
-            own=own.get(name),
-            status=status,
-            said=said,
-            mine=mine.get(name, ()),
-            rule=derivations.line(rule),
-            idea=_idea(rule),
-            derivation=derivations.explain(name),
-        )
+    nodes = tuple(
+        _node(rule, lines, true, verdicts.get(rule.__name__[1:], Verdict()))
+        for rule in network.rules
+        if rule.__name__[1:] in true
+    )
+    return Pass(title, nodes, (_text(lines["loss"]), _reads("loss", lines, true)), remarks, own)
+
+
+def _node(
+    rule: Rule, lines: Mapping[str, Equation], true: Mapping[str, Tensor], verdict: Verdict
+) -> Node:
+    name = rule.__name__[1:]
+    return Node(
+        name=name,
+        shape=tuple(true[name].shape),
+        made=_text(lines[name]) if name in lines else "",
+        used=tuple(_text(line) for line in lines.values() if name in line.reads),
+        reads=_reads(name, lines, true),
+        truth=true[name],
+        verdict=verdict,
+        rule=derivations.line(rule),
+        idea=_idea(rule),
+        derivation=derivations.explain(name),
+    )
 
 
 def _text(equation: Equation) -> str:
     return f"{equation.name} = {equation.source}"
 
 
-def _reads(
-    name: str, lines: Mapping[str, Equation], known: Mapping[str, Tensor]
-) -> tuple[str, ...]:
+def _reads(name: str, lines: Mapping[str, Equation], known: Iterable[str]) -> tuple[str, ...]:
     """The known tensors that ``name`` is computed from, by way of those that have no gradient."""
     found: dict[str, None] = {}
     for read in sorted(lines[name].reads) if name in lines else ():
         inner = (read,) if read in known else _reads(read, lines, known)
         found |= dict.fromkeys(inner)
     return tuple(found)
-
-
-def _loss(network: Network, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    lines = {equation.name: equation for equation in equations(network)}
-    known = dict.fromkeys(names)
-    return _text(lines["loss"]), _reads("loss", lines, known)  # type: ignore[arg-type]
 
 
 def _idea(rule: Rule) -> str:

@@ -20,14 +20,23 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What is said of a gradient. status: empty where nobody judges. said: paragraphs. mine: the
+    learner's statements. own: the learner's gradient, if there is one."""
+
+    status: str = ""
+    said: tuple[str, ...] = ()
+    mine: tuple[Line, ...] = ()
+    own: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Node:
     """One tensor of the forward pass and its gradient.
 
     name, shape: the tensor's. made: the forward line that computes it, empty for a parameter. used:
-    the forward lines that read it. reads: the tensors that its line reads. status: the verdict on
-    the gradient, empty where there is none. said: paragraphs on it. mine: the learner's statements.
-    rule: the line that computes the gradient. idea: one sentence. derivation: Markdown. truth: the
-    true gradient. own: the learner's, if there is one.
+    the forward lines that read it. reads: the tensors that its line reads. truth: the true
+    gradient. rule: the line that computes it. idea: one sentence. derivation: Markdown.
     """
 
     name: str
@@ -36,13 +45,15 @@ class Node:
     used: tuple[str, ...]
     reads: tuple[str, ...]
     truth: Tensor
-    own: Tensor | None = None
-    status: str = ""
-    said: tuple[str, ...] = ()
-    mine: tuple[Line, ...] = ()
+    verdict: Verdict = Verdict()
     rule: str = ""
     idea: str = ""
     derivation: str = ""
+
+    @property
+    def status(self) -> str:
+        """The verdict in a word."""
+        return self.verdict.status
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def _panel(shown: Pass, place: int, node: Node) -> str:
         _said(shown, node),
         _code("Forward, where it is read", node.used),
         _code("Forward, where it comes from", [node.made] if node.made else []),
-        _mine(node.mine) if shown.own else "",
+        _mine(node.verdict.mine) if shown.own else "",
         f'<p class="idea"><b>Idea.</b> {paragraph(node.idea)}</p>' if node.idea else "",
         _code("Backward", [] if shown.own else [node.rule]),
         _maps(node),
@@ -59,7 +59,7 @@ def _chip(status: str) -> str:
 
 
 def _said(shown: Pass, node: Node) -> str:
-    said = "".join(f"<p>{paragraph(text)}</p>" for text in node.said)
+    said = "".join(f"<p>{paragraph(text)}</p>" for text in node.verdict.said)
     if node.status == "inherits" and shown.origins(node.name):
         origins = links(shown.origins(node.name))
         said += f"<p>Nothing is to be changed here. The mistake starts at {origins}.</p>"
@@ -114,8 +114,8 @@ def _maps(node: Node) -> str:
     )
     return (
         f'<div class="maps">{figures}</div>'
-        '<p class="readout" aria-live="polite">Point at a number, or move over a map with the arrow '
-        "keys.</p>"
+        '<p class="readout" aria-live="polite">Point at a number, or move over a map with '
+        "the arrow keys.</p>"
         '<p class="crop" hidden></p>'
     )
 
