@@ -170,6 +170,8 @@ def _verdict(check: LearnerCheck, out: Console) -> None:
         out.print(Text(blame.heading, style="bold red"))
         for paragraph in blame.paragraphs[:1]:
             out.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False))
+    for remark in said.remarks:
+        out.print(Text(remark))
     if said.failure:
         out.print(Text("The file did not come to its end.", style="bold red"))
         out.print(Padding(Text(said.failure), (0, 0, 0, 2), expand=False))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from makemore_bp.learning.check import LearnerCheck
+from makemore_bp.learning.notebook import Source
 from makemore_bp.text import visible
 
 LONGEST = 1000  # characters of one sentence
@@ -22,31 +23,38 @@ class Blame:
 
 @dataclass(frozen=True)
 class Told:
-    """blames: what to fix; remarks: what else there is to know; failure: why the file did not come
-    to its end, or nothing; verdict: the last line."""
+    """blames: what to fix; reasons: why something is close and not exact; remarks: what else there
+    is to know; failure: why the file did not come to its end, or nothing; verdict: the last line.
+    """
 
     blames: tuple[Blame, ...]
+    reasons: tuple[str, ...]
     remarks: tuple[str, ...]
     failure: str
     verdict: str
 
 
-def told(check: LearnerCheck) -> Told:
-    """Everything that is said of a check, harmless for a terminal."""
+def told(check: LearnerCheck, source: Source | None = None) -> Told:
+    """Everything that is said of a check, harmless for a terminal; ``source`` knows where a line of
+    the script stands in the learner's file."""
+    place = (source or Source("")).place
     error = check.result.error
     return Told(
-        tuple(_blames(check)),
-        tuple(_remarks(check)),
+        tuple(_blames(check, place)),
+        tuple(_reasons(check)),
+        tuple(_remarks(check, place)),
         error.paragraph() if error is not None else "",
         _verdict(check),
     )
 
 
-def _blames(check: LearnerCheck) -> Iterator[Blame]:
+def _blames(check: LearnerCheck, place: Callable[[int], str]) -> Iterator[Blame]:
     for report in check.reports:
         diagnosis = check.findings[report.name].diagnosis
         if diagnosis is not None:
-            heading = f"d{report.name}, {_line(check, report.name)}: {diagnosis.kind}"
+            history = check.result.evidence.history.get(f"d{report.name}", ())
+            where = f", {place(history[-1].line)}" if history else ""
+            heading = f"d{report.name}{where}: {diagnosis.kind}"
             text = visible(diagnosis.text, LONGEST)
             yield Blame(report.name, heading, (text, f"Idea: {diagnosis.hint}"))
         elif report.status == "shape" and report.got is not None:
@@ -56,26 +64,26 @@ def _blames(check: LearnerCheck) -> Iterator[Blame]:
             yield Blame(report.name, f"d{report.name} (shape)", (text,))
 
 
-def _line(check: LearnerCheck, name: str) -> str:
-    """Where the gradient was given its last value."""
-    return f"line {check.result.evidence.history['d' + name][-1].line}"
-
-
-def _remarks(check: LearnerCheck) -> Iterator[str]:
-    result = check.result
+def _reasons(check: LearnerCheck) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for report in check.reports:
-        finding = check.findings[report.name]
-        if finding.unfinished:
-            yield f"d{report.name}: {visible(finding.unfinished, LONGEST)}"
-        if finding.why_close:
-            reasons.setdefault(finding.why_close, []).append(f"d{report.name}")
+        reason = check.findings[report.name].why_close
+        if reason:
+            reasons.setdefault(reason, []).append(f"d{report.name}")
     for reason, names in reasons.items():
         yield f"{', '.join(names)} close, not exact: {visible(reason, LONGEST)}"
+
+
+def _remarks(check: LearnerCheck, place: Callable[[int], str]) -> Iterator[str]:
+    result = check.result
+    for report in check.reports:
+        unfinished = check.findings[report.name].unfinished
+        if unfinished:
+            yield f"d{report.name}: {visible(unfinished, LONGEST)}"
     for name, mutation in result.mutated.items():
         yield (
-            f"Line {mutation.line} changes {name}, a tensor of the forward pass, in place; "
-            "all that reads it afterwards sees other numbers. Take a .clone() first."
+            f"{place(mutation.line).capitalize()} changes {name}, a tensor of the forward pass, "
+            "in place; all that reads it afterwards sees other numbers. Take a .clone() first."
         )
     for note in result.notes:
         yield visible(note, LONGEST)

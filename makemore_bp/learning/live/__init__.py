@@ -2,4 +2,8 @@
 
 saves.py       which of some files was saved
 session.py     what ``exercise watch`` knows and does, apart from the terminal
+present.py     a namespace judged as it is
+history.py     the cells that made its gradients
+verdict.py     the answer, as HTML and as text
+magic.py       ``%gradcheck``, ``%%gradcheck``, and the function behind them
 """

@@ -11,6 +11,7 @@ from makemore_bp.gradcheck import derivations
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.equations import Equation, equations
 from makemore_bp.learning.check import LearnerCheck
+from makemore_bp.learning.notebook import Source
 from makemore_bp.learning.page.model import Line, Node, Pass, Verdict
 from makemore_bp.learning.told import told
 from makemore_bp.network.passes import Network
@@ -27,9 +28,13 @@ def walk(title: str, network: Network, true: Mapping[str, Tensor], found: Check)
     return _pass(title, network, known, verdicts, (remark,), own=not found.passed)
 
 
-def judged(title: str, check: LearnerCheck, true: Mapping[str, Tensor]) -> Pass:
-    """The page of a learner's pass, which ``check`` has judged."""
-    said = told(check)
+def judged(
+    title: str, check: LearnerCheck, true: Mapping[str, Tensor], source: Source | None = None
+) -> Pass:
+    """The page of a learner's pass, which ``check`` has judged; ``source`` knows where its lines
+    stand."""
+    source = source or Source("")
+    said = told(check, source)
     blamed = {blame.name: blame for blame in said.blames}
     verdicts = {}
     for report in check.reports:
@@ -39,14 +44,14 @@ def judged(title: str, check: LearnerCheck, true: Mapping[str, Tensor]) -> Pass:
         if name in blamed:
             paragraphs = [f"{blamed[name].heading}.", blamed[name].paragraphs[0]]
         texts = tuple(text for text in paragraphs if text)
-        verdicts[name] = Verdict(str(report.status), texts, tuple(_mine(check, name)), own)
+        verdicts[name] = Verdict(str(report.status), texts, tuple(_mine(check, name, source)), own)
     failure = (said.failure,) if said.failure else ()
     return _pass(title, Network.of(), true, verdicts, (said.verdict, *failure), own=True)
 
 
-def _mine(check: LearnerCheck, name: str) -> Iterator[Line]:
+def _mine(check: LearnerCheck, name: str, source: Source) -> Iterator[Line]:
     for version in check.result.evidence.history.get(f"d{name}", ()):
-        yield Line(f"line {version.line}", version.source)
+        yield Line(source.place(version.line), version.source)
 
 
 def _pass(
