@@ -55,14 +55,18 @@ class Session:
         numbers = list(self.files)
         at = numbers.index(self.current) + 1
         following = [*numbers[at:], *numbers[:at]]
-        self.current = next((k for k in following if not self.done(k)), following[0])
-        self.look(self.current)
+        self.current = next(filter(self._left, following), following[0])
+
+    def _left(self, number: int) -> bool:
+        """Whether an exercise is still to be done, once it was looked at."""
+        if number not in self.progress:
+            self.look(number)
+        return not self.done(number)
 
     def look_at_the_rest(self) -> None:
         """Looks at those that were not looked at yet."""
         for number in self.files:
-            if number not in self.progress:
-                self.look(number)
+            self._left(number)
 
     def done(self, number: int) -> bool:
         """Whether an exercise is complete, as far as is known."""
