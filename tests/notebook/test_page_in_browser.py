@@ -91,10 +91,11 @@ def test_every_tensor_is_reached_by_the_keyboard(opened: tuple[browser.Page, Pat
 def test_a_click_or_a_touch_chooses_a_tensor(opened: tuple[browser.Page, Path]) -> None:
     for width, kind in zip(WIDTHS, ("mouse", "touch"), strict=True):
         page = _open(opened, width)
-        page.evaluate("document.querySelector('a.box[href=\"#d-h\"]').scrollIntoView({block: 'center'})")
+        box = "document.querySelector('a.box[href=\"#d-h\"]')"
+        page.evaluate(f"{box}.scrollIntoView({{block: 'center'}})")
         x, y = page.evaluate(
-            "(() => { const b = document.querySelector('a.box[href=\"#d-h\"]')"
-            ".getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+            f"(() => {{ const b = {box}.getBoundingClientRect();"
+            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
         if kind == "mouse":
             for event in ("mousePressed", "mouseReleased"):

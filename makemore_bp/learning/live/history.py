@@ -18,8 +18,7 @@ def history_of(names: Mapping[str, Any], wanted: Collection[str]) -> Source:
     """The cells that were executed, in order, but of those that set one of the ``wanted`` names
     only what was executed last; every line knows its cell. Empty outside a notebook.
     """
-    executed = [text for text in _list(names.get("In")) if isinstance(text, str)]
-    cells = {number: python_of(text) for number, text in enumerate(executed)}
+    cells = {number: python_of(text) for number, text in enumerate(_executed(names))}
     lines: list[str] = []
     places: list[tuple[int, int]] = []
     for number in _latest(cells, wanted):
@@ -29,8 +28,14 @@ def history_of(names: Mapping[str, Any], wanted: Collection[str]) -> Source:
     return Source("\n".join([*lines, ""]), tuple(places), (), "In [{cell}]")
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _executed(names: Mapping[str, Any]) -> list[str]:
+    """The cells as they were typed, by their number; IPython keeps them beside ``In``, which holds
+    them with its commands translated."""
+    try:
+        typed = names["get_ipython"]().history_manager.input_hist_raw
+    except (KeyError, TypeError, AttributeError):
+        typed = names.get("In", [])
+    return [text if isinstance(text, str) else "" for text in typed]
 
 
 def _latest(cells: Mapping[int, Any], wanted: Collection[str]) -> list[int]:
