@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -37,8 +39,9 @@ def _open(opened: tuple[browser.Page, Path], width: int = 1280, dark: bool = Fal
     )  # fmt: skip
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     page.call("Emulation.setEmulatedMedia", media="", features=[scheme])
-    page.call("Page.navigate", url="about:blank")
-    page.open(path)
+    fresh = path.with_name(f"{uuid4()}.html")  # the same address once more would not be loaded
+    shutil.copyfile(path, fresh)
+    page.open(fresh)
     return page
 
 
