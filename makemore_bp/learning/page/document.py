@@ -11,9 +11,9 @@ from pathlib import Path
 
 from makemore_bp import __version__
 from makemore_bp.learning.page.graph import MARKS, graph
-from makemore_bp.learning.page.model import BLAMED, Pass
+from makemore_bp.learning.page.model import Pass
 from makemore_bp.learning.page.numbers import encoded
-from makemore_bp.learning.page.panel import MEANINGS, links, panels, paragraph
+from makemore_bp.learning.page.panel import MEANINGS, panels, paragraph
 from makemore_bp.text import visible
 
 MARK = '<meta name="generator" content="makemore-bp'  # what a page of ours begins with
@@ -51,11 +51,7 @@ def _policy(script: str) -> str:
 
 
 def _summary(shown: Pass) -> str:
-    remarks = "".join(f"<p>{paragraph(remark)}</p>" for remark in shown.remarks)
-    blamed = [node.name for node in shown.nodes if node.status in BLAMED]
-    if blamed:
-        remarks = f'<p class="blamed">To fix: {links(blamed)}.</p>{remarks}'
-    return remarks
+    return "".join(f"<p>{paragraph(shown, remark)}</p>" for remark in shown.remarks)
 
 
 def _legend(shown: Pass) -> str:

@@ -9,7 +9,7 @@ from makemore_bp.learning.page.layout import LOSS, Spot, layout
 from makemore_bp.learning.page.model import BLAMED, RIGHT, Node, Pass
 
 ROW, HEIGHT = 46, 32  # pixels from row to row, and of a box
-_WIDTH = {-1: 126, 0: 108, 1: 84}  # of a box to the left, on the spine, to the right
+_WIDTH = {-1: 130, 0: 108, 1: 80}  # of a box to the left, on the spine, to the right
 _GAP = 16
 MARKS = {
     "exact": "✓",

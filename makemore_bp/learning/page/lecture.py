@@ -41,10 +41,12 @@ def judged(
         name, finding = report.name, check.findings[report.name]
         own = check.result.gradients.get(f"d{name}")
         paragraphs = [finding.unfinished, finding.why_close]
+        heading = ""
         if name in blamed:
-            paragraphs = [f"{blamed[name].heading}.", blamed[name].paragraphs[0]]
+            heading, paragraphs = blamed[name].heading, [blamed[name].paragraphs[0]]
         texts = tuple(text for text in paragraphs if text)
-        verdicts[name] = Verdict(str(report.status), texts, tuple(_mine(check, name, source)), own)
+        mine = tuple(_mine(check, name, source))
+        verdicts[name] = Verdict(str(report.status), texts, mine, own, heading)
     failure = (said.failure,) if said.failure else ()
     return _pass(title, Network.of(), true, verdicts, (said.verdict, *failure), own=True)
 

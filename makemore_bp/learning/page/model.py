@@ -21,13 +21,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a gradient. status: empty where nobody judges. said: paragraphs. mine: the
-    learner's statements. own: the learner's gradient, if there is one."""
+    """What is said of a gradient. status: empty where nobody judges. heading, said: a line and
+    paragraphs. mine: the learner's statements. own: the learner's gradient, if there is one."""
 
     status: str = ""
     said: tuple[str, ...] = ()
     mine: tuple[Line, ...] = ()
     own: Tensor | None = None
+    heading: str = ""
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@
     }
     back.disabled = chosen === 0;
     next.disabled = chosen === panels.length - 1;
-    document.getElementById("where").textContent = `d${name}, ${chosen + 1} of ${panels.length}`;
+    document.getElementById("where").textContent = `${chosen + 1} of ${panels.length}`;
     draw(panels[chosen]);
     if (!move) return;
     try { history.replaceState(null, "", `#d-${name}`); } catch { /* a page inside another page */ }

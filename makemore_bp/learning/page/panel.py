@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -38,7 +39,7 @@ def _panel(shown: Pass, place: int, node: Node) -> str:
         _code("Forward, where it is read", node.used),
         _code("Forward, where it comes from", [node.made] if node.made else []),
         _mine(node.verdict.mine) if shown.own else "",
-        f'<p class="idea"><b>Idea.</b> {paragraph(node.idea)}</p>' if node.idea else "",
+        f'<p class="idea"><b>Idea.</b> {paragraph(shown, node.idea)}</p>' if node.idea else "",
         _code("Backward", [] if shown.own else [node.rule]),
         _maps(node),
         _derivation(node),
@@ -59,7 +60,9 @@ def _chip(status: str) -> str:
 
 
 def _said(shown: Pass, node: Node) -> str:
-    said = "".join(f"<p>{paragraph(text)}</p>" for text in node.verdict.said)
+    heading = node.verdict.heading
+    said = f"<p><b>{escape(visible(heading))}</b></p>" if heading else ""
+    said += "".join(f"<p>{paragraph(shown, text)}</p>" for text in node.verdict.said)
     if node.status == "inherits" and shown.origins(node.name):
         origins = links(shown.origins(node.name))
         said += f"<p>Nothing is to be changed here. The mistake starts at {origins}.</p>"
@@ -69,9 +72,11 @@ def _said(shown: Pass, node: Node) -> str:
     return f'<div class="said">{said}</div>' if said else ""
 
 
-def paragraph(text: str) -> str:
-    """Text from anywhere, with its line ends."""
-    return "<br>".join(escape(visible(line, 1500)) for line in text.splitlines())
+def paragraph(shown: Pass, text: str) -> str:
+    """Text from anywhere, with its line ends; the names of gradients lead to their places."""
+    lines = "<br>".join(escape(visible(line, 1500)) for line in text.splitlines())
+    names = "|".join(re.escape(escape(node.name)) for node in shown.nodes)
+    return re.sub(rf"(?<![\w;])d({names})\b", lambda found: links([found[1]]), lines)
 
 
 def links(names: Iterable[str]) -> str:
