@@ -1,0 +1,47 @@
+"""What a backward pass is held to, whatever network it belongs to.
+
+Blame and repair know no network. They are handed a ``Truth``: the true gradient of each tensor,
+how far rounding may carry it, and what each line of the forward pass that reads a tensor gives
+back for it. The lecture's network is one such truth (``lecture``); a forward pass of the
+learner's own is another.
+
+    A gradient is at fault if its statements, run again on what the script had at that point but
+    with the *true* gradients in place of the learner's own, do not give the true gradient.
+
+So a single mistake is blamed once: below it the same statements are right, and inherit it. And two
+mistakes that cancel are both blamed: what agrees with autograd only because its own input is wrong
+does not agree when its input is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Truth(Protocol):
+    """The true backward pass of one forward pass, in one precision. All names are those of tensors
+    of the forward pass, without a d."""
+
+    @property
+    def gradients(self) -> Mapping[str, Tensor]:
+        """The true gradient of each tensor, of the tensor's shape, in the order in which a backward
+        pass comes to them: the loss first, the parameters of the first layer last."""
+        ...
+
+    def noise(self, name: str) -> float:
+        """The largest difference from the true gradient that rounding can account for, in absolute
+        terms. A gradient whose entries are all below it is zero in truth."""
+        ...
+
+    def terms(self, name: str) -> Mapping[str, Tensor]:
+        """What each tensor that is computed from ``name`` gives back for it, by that tensor's name
+        and of the shape of ``name``. Their sum is the true gradient. A tensor that is read by
+        ``loss`` itself has the key ``loss``."""
+        ...
+
+    def idea(self, name: str) -> str:
+        """The idea of the rule in one or two sentences, without the answer; may be empty."""
+        ...
