@@ -1,9 +1,9 @@
 """What a backward pass is held to, whatever network it belongs to.
 
-Blame and repair know no network. They are handed a ``Truth``: the true gradient of each tensor,
-how far rounding may carry it, and what each line of the forward pass that reads a tensor gives
-back for it. The lecture's network is one such truth (``lecture``); a forward pass of the
-learner's own is another.
+Blame and repair know no network. They are handed a ``Truth``: the forward pass and the true
+gradient of each of its tensors, how far rounding may carry a gradient, and what each line of the
+forward pass that reads a tensor gives back for it. The lecture's network is one such truth
+(``lecture``); a forward pass of the learner's own is another.
 
     A gradient is at fault if its statements, run again on what the script had at that point but
     with the *true* gradients in place of the learner's own, do not give the true gradient.
@@ -22,24 +22,40 @@ from torch import Tensor
 
 
 class Truth(Protocol):
-    """The true backward pass of one forward pass, in one precision. All names are those of tensors
-    of the forward pass, without a d."""
+    """One forward pass and its true backward pass. All names are those of tensors of the forward
+    pass, without a d."""
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The tensors of the forward pass in float64, by name; integer tensors as they are."""
+        ...
 
     @property
     def gradients(self) -> Mapping[str, Tensor]:
-        """The true gradient of each tensor, of the tensor's shape, in the order in which a backward
-        pass comes to them: the loss first, the parameters of the first layer last."""
+        """The true gradient of each tensor in float64, of the tensor's shape, in the order in which
+        a backward pass comes to them: what the loss reads first, the first layer's parameters last.
+        """
+        ...
+
+    @property
+    def reference(self) -> Mapping[str, Tensor]:
+        """The same as autograd computes them, in the precision of the script's own tensors."""
         ...
 
     def noise(self, name: str) -> float:
-        """The largest difference from the true gradient that rounding can account for, in absolute
-        terms. A gradient whose entries are all below it is zero in truth."""
+        """The largest difference from ``gradients[name]`` that rounding in float64 can account for,
+        in absolute terms. A gradient whose entries are all below it is zero in truth."""
         ...
 
     def terms(self, name: str) -> Mapping[str, Tensor]:
-        """What each tensor that is computed from ``name`` gives back for it, by that tensor's name
-        and of the shape of ``name``. Their sum is the true gradient. A tensor that is read by
-        ``loss`` itself has the key ``loss``."""
+        """What each tensor that is computed from ``name`` gives back for it in float64, by that
+        tensor's name and of the shape of ``name``. Their sum is the true gradient. For a tensor
+        that the loss itself reads, the key is ``loss``."""
+        ...
+
+    def local(self, name: str, given: Mapping[str, Tensor]) -> Tensor:
+        """What the gradient of ``name`` must be if the tensors computed from it have the gradients
+        ``given`` (by tensor name, float64); what is not given is taken to be true."""
         ...
 
     def idea(self, name: str) -> str:
