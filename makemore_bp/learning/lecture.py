@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import getdoc
@@ -20,6 +20,14 @@ from makemore_bp.network.stage import Record, Rule, call, reads
 # Standard errors within which the same mathematics, written in another way, stays.
 SAFETY = 32.0
 RULES: Mapping[str, Rule] = {rule.__name__[1:]: rule for rule in Network.of().rules}
+# The two fused rules as a learner would write them.
+_FUSED = {
+    "logits": ("(F.softmax(logits, 1) - F.one_hot(Yb, num_classes=logits.shape[1])) / n",),
+    "hprebn": (
+        "bngain * bnvar_inv / n * (n * dhpreact - dhpreact.sum(0)"
+        " - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,10 @@ class LectureTruth:
     def _known(self, given: Mapping[str, Tensor]) -> dict[str, Any]:
         gradients = {**self.gradients, **given}
         return {**self.tensors, **{"d" + name: gradient for name, gradient in gradients.items()}}
+
+    def forms(self, name: str) -> Sequence[str]:
+        """The fused lines; the others are the sums of their terms."""
+        return _FUSED.get(name, ())
 
     def idea(self, name: str) -> str:
         """The first paragraph of the rule's docstring."""

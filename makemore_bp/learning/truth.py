@@ -15,7 +15,7 @@ does not agree when its input is right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -60,4 +60,9 @@ class Truth(Protocol):
 
     def idea(self, name: str) -> str:
         """The idea of the rule in one or two sentences, without the answer; may be empty."""
+        ...
+
+    def forms(self, name: str) -> Sequence[str]:
+        """The gradient as one expression, in each way in which it is usually written, in the names
+        of tensors and, for gradients, dx. May be empty."""
         ...
