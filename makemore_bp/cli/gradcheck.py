@@ -83,7 +83,12 @@ def gradcheck(
     ] = None,
     solution: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Show the line of one gradient.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Show the line of one gradient; with --file, your own lines repaired (NAME: all, "
+            "or one gradient).",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -93,12 +98,18 @@ def gradcheck(
     """
     from makemore_bp import config as configs
 
-    asked = [explain is not None, solution is not None, case is not None, file is not None]
+    asked = [
+        explain is not None,
+        solution is not None and file is None,
+        case is not None,
+        file is not None,
+    ]
     if sum(asked) > 1:
         raise RequestError(
-            "--explain, --solution, --case and --file do not go together. Take one of them."
+            "--explain, --solution, --case and --file do not go together, but for --solution with "
+            "--file. Take one of them."
         )
-    if explain is not None or solution is not None:
+    if file is None and (explain is not None or solution is not None):
         _tell(explain, solution)
         return
     chosen = {
@@ -122,7 +133,7 @@ def gradcheck(
     elif case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
-        passed = _learner(file, resolved, timeout, as_json)
+        passed = _learner(file, resolved, timeout, solution, as_json)
     else:
         passed = _own(resolved, engine.value, samples, as_json)
     if not passed:
@@ -217,20 +228,21 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
     }
 
 
-def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> bool:
+def _learner(path: Path, resolved: Config, timeout: float, solution: str | None, as_json: bool) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
-    from makemore_bp.gradcheck import setting
-    from makemore_bp.learning.check import check_learner
+    from makemore_bp.learning.checkers import Checkers
+    from makemore_bp.learning.reading import read_script
 
     if resolved.train.dropout:
         raise RequestError(
             "--file checks the lecture's network, which has no dropout, and train.dropout is "
-            f"{resolved.train.dropout:g}. Add --set train.dropout=0."
+            "{dropout:g}. Add --set train.dropout=0.",
+            dropout=resolved.train.dropout,
         )
-    s = setting.of(resolved)
-    found = check_learner(path, s.parameters, s.Xb, s.Yb, timeout)
+    with Checkers() as checkers:
+        answer = checkers.check(path, timeout, resolved.model_dump(mode="json"))
     if as_json:
-        print(json.dumps(found.as_json()))
+        print(json.dumps(answer))
     else:
-        show_learner(found)
-    return found.passed
+        show_learner(answer, read_script(path), solution)
+    return bool(answer["passed"])

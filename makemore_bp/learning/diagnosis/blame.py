@@ -90,19 +90,14 @@ class Blame:
         waits = [name for name in missing if name not in there]
         if waits:
             shown = " and ".join("d" + name for name in waits)
-            return f"{self._shown} has one of its branches; the other comes from {shown}, not defined yet."
-        if not self._ends_here(bench):
+            return (
+                f"{self._shown} has one of its branches; the other comes from {shown}, not defined "
+                "yet."
+            )
+        goes_on = (name for name in self._truth.gradients if self._name in self._truth.terms(name))
+        if all(name in there for name in goes_on):
             return None
         return f"{self._shown} has one of its branches; the other is not added yet."
-
-    def _ends_here(self, bench: Bench) -> bool:
-        """Whether nothing but what the missing branch is made of follows in the script."""
-        terms = set(self._truth.terms(self._name))
-        for unit in self._home.block.units[bench.last + 1 :]:
-            places = self._blocks.places(unit.after.names)
-            if any(unit.writes(p) for t, p in places.items() if t not in terms):
-                return False
-        return True
 
     def _missing(self, value: Tensor, bench: Bench) -> list[str] | None:
         """The branches that a value lacks, if it is the sum of the others and made from them. A

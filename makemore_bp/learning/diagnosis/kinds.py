@@ -73,7 +73,13 @@ class Repair:
 
     def as_json(self) -> dict[str, str | int]:
         """Where it is and what changes."""
-        return {"line": self.line, "column": self.column, "old": self.old, "new": self.new}
+        return {
+            "line": self.line,
+            "column": self.column,
+            "old": self.old,
+            "new": self.new,
+            "statement": self.statement,
+        }
 
 
 @dataclass(frozen=True)

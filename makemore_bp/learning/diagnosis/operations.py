@@ -94,11 +94,12 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
 
 def _number(spot: Spot, old: float, new: float) -> tuple[Kind, str, float]:
     if spot.exponent:
+        minus = -1 if isinstance(spot.parent, ast.UnaryOp) else 1
         text = (
-            f"the exponent {old:g} is wrong, {new:g} belongs there. A power's exponent comes down "
-            "as a factor and is lowered by one"
+            f"the exponent {minus * old:g} is wrong, {minus * new:g} belongs there. A power's "
+            "exponent comes down as a factor and is lowered by one"
         )
-        return Kind.missing_factor, text, 2
+        return Kind.missing_factor, text, 2.1
     if new == 1e-5 or 0 < abs(old) < 1e-3:
         return Kind.epsilon, f"epsilon is {old:g} here, and 1e-5 in the forward pass", 2
     if new == -old:
