@@ -97,7 +97,7 @@ def check_exercises(
         if number not in answers:
             yield Progress(number, path, 0, 1, False, "the file is not there")
         elif number == 4:
-            yield _training(path, answers[number])
+            yield training_progress(path, answers[number])
         else:
             yield _gradients(number, path, answers[number])
 
@@ -113,7 +113,8 @@ def _gradients(number: int, path: Path, answer: Mapping[str, Any]) -> Progress:
     return Progress(number, path, right, expected, answer["passed"], told(answer), answer)
 
 
-def _training(path: Path, answer: Mapping[str, Any]) -> Progress:
+def training_progress(path: Path, answer: Mapping[str, Any]) -> Progress:
+    """The progress with exercise 4, from the answer of its training."""
     passed = answer.get("loss") is not None
     if answer["error"] is not None:
         message = paragraph(answer["error"]).splitlines()[0]
