@@ -15,7 +15,6 @@ from makemore_bp.ranks import launch
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
-    from makemore_bp.learning.check import LearnerCheck
     from makemore_bp.ranks.launch import Place
 
 # Without CONFIG the lecture's exercise is checked: 64 hidden units, one operation at a time.
@@ -96,7 +95,12 @@ def gradcheck(
     ] = None,
     solution: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Show the line of one gradient.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Show the line of one gradient; with --file, your own lines repaired (NAME: all, "
+            "or one gradient).",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -106,16 +110,22 @@ def gradcheck(
     """
     from makemore_bp import config as configs
 
-    asked = [explain is not None, solution is not None, case is not None, file is not None]
+    asked = [
+        explain is not None,
+        solution is not None and file is None,
+        case is not None,
+        file is not None,
+    ]
     if sum(asked) > 1:
         raise RequestError(
-            "--explain, --solution, --case and --file do not go together. Take one of them."
+            "--explain, --solution, --case and --file do not go together, but for --solution with "
+            "--file. Take one of them."
         )
     if watch and (file is None or html is not None or as_json):
         raise RequestError("--watch goes with --file alone, without --html and --json.")
-    if html is not None and (explain is not None or solution is not None or case is not None):
+    if html is not None and (explain is not None or case is not None):
         raise RequestError("--html goes with --file or with a configuration's own pass.")
-    if explain is not None or solution is not None:
+    if file is None and (explain is not None or solution is not None):
         _tell(explain, solution)
         return
     chosen = {
@@ -139,7 +149,7 @@ def gradcheck(
     elif case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
-        passed = _learner(file, resolved, timeout, as_json, html, watch)
+        passed = _learner(file, resolved, timeout, solution, as_json, html, watch)
     else:
         passed = _own(resolved, engine.value, samples, as_json, html)
     if not passed:
@@ -239,36 +249,39 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
 
 
 def _learner(
-    path: Path, resolved: Config, timeout: float, as_json: bool, html: Path | None, watch: bool
+    path: Path,
+    resolved: Config,
+    timeout: float,
+    solution: str | None,
+    as_json: bool,
+    html: Path | None,
+    watch: bool,
 ) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
-    from makemore_bp.gradcheck import setting
-    from makemore_bp.gradcheck.reference import autograd_reference
-    from makemore_bp.learning.check import check_learner
+    from makemore_bp.learning.checkers import Checkers
+    from makemore_bp.learning.notebook import read_source
 
     if resolved.train.dropout:
         raise RequestError(
             "--file checks the lecture's network, which has no dropout, and train.dropout is "
-            f"{resolved.train.dropout:g}. Add --set train.dropout=0."
+            "{dropout:g}. Add --set train.dropout=0.",
+            dropout=resolved.train.dropout,
         )
-    s = setting.of(resolved)
-    reference = autograd_reference(s.parameters, s.Xb, s.Yb)
-
-    def check() -> LearnerCheck:
-        return check_learner(path, s.parameters, s.Xb, s.Yb, timeout, reference)
-
+    config = resolved.model_dump(mode="json")
     if watch:
         from makemore_bp.cli.watch import watch_file
 
-        watch_file(path, check)
+        watch_file(path, timeout, config)
         return True
-    found = check()
+    with Checkers() as checkers:
+        answer = checkers.check(path, timeout, config, page=html is not None)
+    page = answer.pop("page", "")
     if as_json:
-        print(json.dumps(found.as_json()))
+        print(json.dumps(answer))
     else:
-        show_learner(found)
+        show_learner(answer, read_source(path).text, solution)
     if html is not None:
-        from makemore_bp.cli.picture import write_check
+        from makemore_bp.cli.picture import write_page
 
-        write_check(html, path, found, reference.gradients)
-    return found.passed
+        write_page(html, page)
+    return bool(answer["passed"])

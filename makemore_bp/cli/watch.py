@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.text import Text
 
-from makemore_bp.cli.gradcheck_tables import STYLES
+from makemore_bp.cli.learner_tables import STYLES
 from makemore_bp.cli.tables import output
-from makemore_bp.learning.check import LearnerCheck
+from makemore_bp.learning.answer import Answer
+from makemore_bp.learning.checkers import Checkers
+from makemore_bp.learning.exercises import checking
 from makemore_bp.learning.exercises.checking import Progress
 from makemore_bp.learning.live.saves import INTERVAL, Saves
 from makemore_bp.learning.live.session import Session
+from makemore_bp.learning.notebook import read_source
 from makemore_bp.learning.told import told
 from makemore_bp.text import visible
 
@@ -37,25 +40,27 @@ def watch_exercises(path: Path, timeout: float | None, steps: int) -> None:
 
     Raises RequestError if there is nothing to watch.
     """
-    from makemore_bp.learning.exercises import checking
-
     files = checking.exercise_files(path)
+    with Checkers() as checkers:
 
-    def judge(number: int) -> Progress:
-        return next(iter(checking.check_exercises({number: files[number]}, timeout, steps)))
+        def judge(number: int) -> Progress:
+            (found,) = checking.check_exercises({number: files[number]}, timeout, steps, checkers)
+            return found
 
-    _watch(Session(files, judge))
+        _watch(Session(files, judge))
 
 
-def watch_file(path: Path, check: Callable[[], LearnerCheck]) -> None:
-    """Watches any learner's file, which ``check`` judges, until the person leaves."""
+def watch_file(path: Path, timeout: float, config: Mapping[str, Any]) -> None:
+    """Watches any learner's file, on the batch of a resolved configuration, until the person
+    leaves."""
+    with Checkers() as checkers:
 
-    def judge(number: int) -> Progress:
-        found = check()
-        right, expected = len(found.right), len(found.scope.expected)
-        return Progress(number, path, right, expected, found.passed, "", found)
+        def judge(number: int) -> Progress:
+            answer = checkers.check(path, timeout, config)
+            right, expected = answer["right"], answer["expected"]
+            return Progress(number, path, right, expected, answer["passed"], "", answer)
 
-    _watch(Session({1: path}, judge))
+        _watch(Session({1: path}, judge))
 
 
 def _watch(session: Session) -> None:
@@ -104,8 +109,8 @@ class _Screen:
         _heading(session, out)
         if number in session.refused:
             out.print(Text(session.refused[number], style="bold red"))
-        elif session.check is not None:
-            _verdict(session.check, out)
+        elif session.answer is not None:
+            _verdict(session.answer, session.files[number], out)
         elif number in session.progress:
             out.print(visible(session.progress[number].message, 1000))
         if session.done(number):
@@ -161,15 +166,17 @@ def _heading(session: Session, out: Console) -> None:
     out.print()
 
 
-def _verdict(check: LearnerCheck, out: Console) -> None:
+def _verdict(answer: Answer, path: Path, out: Console) -> None:
     """The gradients in a line or two of marks, what is to fix, and what comes next."""
-    said = told(check)
-    out.print(Columns([_mark(r.name, str(r.status)) for r in check.reports], padding=(0, 2)))
+    said = told(answer, read_source(path).text)
+    marks = [_mark(tensor["name"], tensor["status"]) for tensor in answer["tensors"]]
+    out.print(Columns(marks, padding=(0, 2)))
     out.print()
     for blame in said.blames:
         out.print(Text(blame.heading, style="bold red"))
-        for paragraph in blame.paragraphs[:1]:
-            out.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False))
+        for line in blame.code:
+            out.print(Padding(Text(line, style="dim"), (0, 0, 0, 4), expand=False))
+        out.print(Padding(Text(blame.text), (0, 0, 0, 2), expand=False))
     for remark in said.remarks:
         out.print(Text(remark))
     if said.failure:
@@ -179,7 +186,7 @@ def _verdict(check: LearnerCheck, out: Console) -> None:
 
 
 def _mark(name: str, status: str) -> Text:
-    return Text(f"{MARKS[status]} {visible(name, 40)}", style=STYLES[status])
+    return Text(f"{MARKS[status]} {visible(name, 40)}", style=STYLES.get(status, "green"))
 
 
 def _clear() -> None:

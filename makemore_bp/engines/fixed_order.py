@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import torch
 from torch.utils import deterministic
 
+RAISES = 2  # PyTorch's number for: deterministic, and an error where there is no such algorithm
 _switches = threading.Lock()
 _inside = 0
-_before: tuple[bool, bool, bool] = (False, False, True)
+_before: tuple[int, bool] = (0, True)
 
 
 @contextmanager
@@ -40,12 +41,11 @@ def _enter() -> None:
     with _switches:
         if _inside == 0:
             _before = (
-                torch.are_deterministic_algorithms_enabled(),
-                torch.is_deterministic_algorithms_warn_only_enabled(),
+                torch.get_deterministic_debug_mode(),
                 deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
             )
             # The switch would also fill fresh memory with NaN; nothing here reads such memory.
-            _turn(True, False, False)
+            _turn(RAISES, False)
         _inside += 1
 
 
@@ -57,6 +57,7 @@ def _leave() -> None:
             _turn(*_before)
 
 
-def _turn(enabled: bool, warns_only: bool, fills: bool) -> None:
-    torch.use_deterministic_algorithms(enabled, warn_only=warns_only)
+def _turn(mode: int, fills: bool) -> None:
+    # use_deterministic_algorithms does the same and imports the compiler, which takes a second.
+    torch.set_deterministic_debug_mode(mode)
     deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ from typing import Any
 from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_read
 from makemore_bp.learning.cells import Cell, binds, needs, python_of
+from makemore_bp.learning.reading import read_script
 from makemore_bp.text import visible
 
 SUFFIX = ".ipynb"
 LARGEST_NOTEBOOK = 200_000_000  # bytes; pictures of earlier runs are saved in it
 _SHOWN = 6  # commands that are named one by one
+_LINE = re.compile(r"\b([Ll])ine (\d+)\b")
+_AS_TYPED = {"code", "output", "old", "new", "statement", "names", "page"}
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,13 @@ def read_source(path: Path) -> Source:
 
     Raises RequestError if it cannot be read or has no Python in it.
     """
-    from makemore_bp.learning.script import read_script
-
     return read_notebook(path) if is_notebook(path) else Source(read_script(path))
+
+
+def source_of(request: Mapping[str, Any]) -> Source:
+    """The source of a request, which went through JSON."""
+    lines = tuple((cell, line) for cell, line in request["lines"])
+    return Source(request["text"], lines, tuple(request["notes"]))
 
 
 def is_notebook(path: Path) -> bool:
@@ -74,6 +82,38 @@ def read_notebook(path: Path) -> Source:
     if not any(line.strip() for cell in cells for line in cell.lines):
         raise RequestError("{path} has no code cells with anything in them.", path=path)
     return joined(cells)
+
+
+def in_cells(answer: dict[str, Any], source: Source) -> dict[str, Any]:
+    """An answer on ``source`` that speaks of cells where it spoke of lines of the script.
+
+    What has a ``line``, that of the script, gets the key ``where`` besides, and every sentence
+    names cell and line. The notes on the notebook come first among the answer's.
+    """
+    if not source.lines:
+        return answer
+    told: dict[str, Any] = _in_cells(answer, source)
+    return {**told, "notes": [*source.notes, *told["notes"]]}
+
+
+def _in_cells(value: Any, source: Source) -> Any:
+    if isinstance(value, list):
+        return [_in_cells(each, source) for each in value]
+    if isinstance(value, dict):
+        found = {
+            key: each if key in _AS_TYPED else _in_cells(each, source)
+            for key, each in value.items()
+        }
+        if isinstance(value.get("line"), int):
+            found["where"] = source.place(value["line"])
+        return found
+    if isinstance(value, str):
+        return _LINE.sub(lambda line: _capital(line[1], source.place(int(line[2]))), value)
+    return value
+
+
+def _capital(like: str, text: str) -> str:
+    return text[0].upper() + text[1:] if like == "L" else text
 
 
 def joined(cells: Sequence[Cell], label: str = "cell {cell}") -> Source:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 # Functions that a script calls by name and that change no tensor of it.
 _HARMLESS = {
     "print", "range", "len", "cmp", "float", "int", "abs", "zip", "enumerate", "list", "tuple",
-    "min", "max", "sum", "isinstance", "round", "str", "type", "sorted", "reversed",
+    "any", "all", "dict", "set", "map", "min", "max", "sum", "isinstance", "round", "str", "type", "sorted", "reversed",
 }  # fmt: skip
 
 
@@ -117,3 +117,16 @@ def names_at(tree: ast.AST, line: int) -> tuple[str, ...]:
     ]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
     return tuple(dict.fromkeys(node.id for node in found))
+
+
+def names_read(tree: ast.AST) -> set[str]:
+    """The names that a piece of code reads; one that is added to (+=) or written into is read."""
+    found = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AugAssign):
+            found |= set(_base(node.target))
+    return found

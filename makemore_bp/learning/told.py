@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from makemore_bp.learning.check import LearnerCheck
-from makemore_bp.learning.notebook import Source
+from makemore_bp.learning.answer import Answer, mistakes, place
+from makemore_bp.learning.failure import paragraph
 from makemore_bp.text import visible
 
 LONGEST = 1000  # characters of one sentence
@@ -14,11 +15,14 @@ LONGEST = 1000  # characters of one sentence
 
 @dataclass(frozen=True)
 class Blame:
-    """A gradient at fault. heading: where and what kind; paragraphs: the mistake, and a hint."""
+    """A gradient at fault. name: its tensor's; heading: where and what kind; code: the line at
+    fault, and below it the place in it; text: the mistake; more: the idea, or the line repaired."""
 
     name: str
     heading: str
-    paragraphs: tuple[str, ...]
+    code: tuple[str, ...]
+    text: str
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,73 +38,106 @@ class Told:
     verdict: str
 
 
-def told(check: LearnerCheck, source: Source | None = None) -> Told:
-    """Everything that is said of a check, harmless for a terminal; ``source`` knows where a line of
-    the script stands in the learner's file."""
-    place = (source or Source("")).place
-    error = check.result.error
+def told(answer: Answer, text: str, solution: str | None = None) -> Told:
+    """Everything that is said of an answer, harmless for a terminal. ``text`` is the script;
+    ``solution`` names the gradient whose line is shown repaired, or ``all``."""
+    lines, error = text.splitlines(), answer["error"]
+    blames = tuple(
+        _blame(tensor, lines, solution in ("all", tensor["name"], place(tensor)))
+        for tensor in mistakes(answer)
+    )
     return Told(
-        tuple(_blames(check, place)),
-        tuple(_reasons(check)),
-        tuple(_remarks(check, place)),
-        error.paragraph() if error is not None else "",
-        _verdict(check),
+        blames,
+        tuple(_reasons(answer)),
+        tuple(_remarks(answer)),
+        paragraph(error) if error is not None else "",
+        _verdict(answer),
     )
 
 
-def _blames(check: LearnerCheck, place: Callable[[int], str]) -> Iterator[Blame]:
-    for report in check.reports:
-        diagnosis = check.findings[report.name].diagnosis
-        if diagnosis is not None:
-            history = check.result.evidence.history.get(f"d{report.name}", ())
-            where = f", {place(history[-1].line)}" if history else ""
-            heading = f"d{report.name}{where}: {diagnosis.kind}"
-            text = visible(diagnosis.text, LONGEST)
-            yield Blame(report.name, heading, (text, f"Idea: {diagnosis.hint}"))
-        elif report.status == "shape" and report.got is not None:
-            got = " x ".join(map(str, report.got)) or "a scalar"
-            expected = " x ".join(map(str, report.shape))
-            text = f"It is {got}, and must be {expected}, as its tensor."
-            yield Blame(report.name, f"d{report.name} (shape)", (text,))
+def where(said: Mapping[str, Any]) -> str:
+    """Where a line stands that is spoken of: ``line 12``, ``cell 3, line 4``; empty if unknown."""
+    return str(said.get("where") or (f"line {said['line']}" if said.get("line") else ""))
 
 
-def _reasons(check: LearnerCheck) -> Iterator[str]:
-    reasons: dict[str, list[str]] = {}
-    for report in check.reports:
-        reason = check.findings[report.name].why_close
-        if reason:
-            reasons.setdefault(reason, []).append(f"d{report.name}")
-    for reason, names in reasons.items():
-        yield f"{', '.join(names)} close, not exact: {visible(reason, LONGEST)}"
+def _blame(tensor: Mapping[str, Any], lines: list[str], solution: bool) -> Blame:
+    diagnosis = tensor["diagnosis"]
+    at = diagnosis if diagnosis.get("line") else tensor
+    heading = f"{place(tensor)}{', ' if where(at) else ''}{where(at)}: {diagnosis['kind']}"
+    number, repair = at.get("line"), diagnosis.get("repair")
+    code = (
+        tuple(_underlined(lines[number - 1], repair)) if number in range(1, len(lines) + 1) else ()
+    )
+    more = f"Idea: {diagnosis['hint']}" if diagnosis["hint"] else ""
+    if solution and repair is not None:
+        more = f"Repaired: {visible(repair['statement'], 400)}"
+    return Blame(tensor["name"], heading, code, visible(diagnosis["text"], 1200), more)
 
 
-def _remarks(check: LearnerCheck, place: Callable[[int], str]) -> Iterator[str]:
-    result = check.result
-    for report in check.reports:
-        unfinished = check.findings[report.name].unfinished
-        if unfinished:
-            yield f"d{report.name}: {visible(unfinished, LONGEST)}"
-    for name, mutation in result.mutated.items():
-        yield (
-            f"{place(mutation.line).capitalize()} changes {name}, a tensor of the forward pass, "
-            "in place; all that reads it afterwards sees other numbers. Take a .clone() first."
-        )
-    for note in result.notes:
+def _underlined(line: str, repair: Mapping[str, Any] | None) -> Iterator[str]:
+    shown = line.expandtabs(1)
+    start = len(shown) - len(shown.lstrip())
+    yield visible(shown.strip(), 200)
+    if repair is not None:
+        column = repair["column"] - 1 - start
+        length = len(repair["old"].splitlines()[0]) if repair["old"] else 0
+        if column >= 0 and 0 < length < len(shown.strip()) and column + length <= 200:
+            yield " " * column + "^" * length
+
+
+def _remarks(answer: Answer) -> Iterator[str]:
+    for tensor in answer["tensors"]:
+        if tensor.get("unfinished"):
+            yield visible(tensor["unfinished"], LONGEST)
+    for change in answer["changed"]:
+        at = where(change).capitalize() or "A statement"
+        if change["in_place"]:
+            yield (
+                f"{at} changes {change['name']}, a tensor of the forward pass, in place; all that "
+                "reads it afterwards sees other numbers. Take a .clone() first."
+            )
+        else:
+            yield (
+                f"{at} gives {change['name']}, a tensor of the forward pass, another value; all "
+                "that reads it afterwards sees other numbers."
+            )
+    for note in answer["notes"]:
         yield visible(note, LONGEST)
-    if result.lent:
-        yield f"Not defined in the file, so autograd's were lent to it: {', '.join(result.lent)}."
-    if result.hidden:
-        yield f"Defined inside functions only, so not checked: {', '.join(result.hidden)}."
-    if result.unknown:
-        shown = ", ".join(visible(name, 60) for name in result.unknown)
+    if answer["lent"]:
+        lent = ", ".join(answer["lent"])
+        yield f"Not defined in the file, so autograd's were lent to it: {lent}."
+    if answer["hidden_in_functions"]:
+        hidden = ", ".join(answer["hidden_in_functions"])
+        yield f"Defined inside functions that are not called, so not checked: {hidden}."
+    if answer["unknown"]:
+        shown = ", ".join(visible(name, 60) for name in answer["unknown"])
         yield f"No gradient of the lecture's has the name {shown}."
 
 
-def _verdict(check: LearnerCheck) -> str:
-    right = f"{len(check.right)} of {len(check.scope.expected)} gradients are right."
-    if check.passed:
+def _reasons(answer: Answer) -> Iterator[str]:
+    """Why gradients are close, not exact: each reason once, those that only hand it on together."""
+    reasons: dict[str, list[str]] = {}
+    handed_on: list[str] = []
+    for tensor in answer["tensors"]:
+        reason = tensor.get("why_close")
+        if reason is not None and reason.startswith("Its own line is exact"):
+            handed_on.append(place(tensor))
+        elif reason is not None:
+            reasons.setdefault(reason, []).append(place(tensor))
+    for reason, names in reasons.items():
+        yield f"{', '.join(names)} close, not exact: {visible(reason, LONGEST)}"
+    if handed_on:
+        yield (
+            f"The own lines of {', '.join(handed_on)} are exact; their last bits come from what "
+            "they read."
+        )
+
+
+def _verdict(answer: Answer) -> str:
+    right = f"{answer['right']} of {answer['expected']} gradients are right."
+    if answer["passed"]:
         return f"{right} Done."
-    wrong = [f"d{r.name}" for r in check.reports if r.status in ("wrong", "shape")]
-    to_fix = f" To fix: {', '.join(wrong)}." if wrong else ""
-    following = f" Next: {check.next}." if check.next else ""
-    return right + to_fix + following
+    wrong = [place(t) for t in answer["tensors"] if t["status"] in ("wrong", "shape")]
+    fix = f" To fix: {', '.join(wrong)}." if wrong else ""
+    following = f" Next: {answer['next']}." if answer["next"] else ""
+    return right + fix + following

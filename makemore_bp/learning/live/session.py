@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from makemore_bp.errors import RequestError
-from makemore_bp.gradcheck import derivations
-from makemore_bp.learning.check import LearnerCheck
+from makemore_bp.learning.answer import Answer, mistakes
 from makemore_bp.learning.exercises.checking import Progress
-from makemore_bp.network.batchnorm import EPS
-from makemore_bp.network.passes import Network
 
 Judge = Callable[[int], Progress]
 # The passes that the exercises ask for, and the gradient that 2 and 3 are about.
@@ -73,27 +70,32 @@ class Session:
         return number in self.progress and self.progress[number].complete
 
     @property
-    def check(self) -> LearnerCheck | None:
-        """The check of the current exercise, if it has one."""
+    def answer(self) -> Answer | None:
+        """What was found in the current exercise, if its gradients were judged."""
         found = self.progress.get(self.current)
-        return found.check if found is not None else None
+        answer = found.answer if found is not None else None
+        return answer if answer is not None and "tensors" in answer else None
 
     def topic(self) -> str | None:
         """The gradient that a hint is about: the first that is wrong, or else the next."""
-        check = self.check
-        if check is None:
+        answer = self.answer
+        if answer is None:
             return None
-        blamed = (r.name for r in check.reports if r.status in ("wrong", "shape"))
-        first = next(blamed, None)
-        return f"d{first}" if first is not None else check.next
+        first = next((tensor["name"] for tensor in mistakes(answer)), None)
+        following: str | None = answer["next"]
+        return f"d{first}" if first is not None else following
 
     def derivation(self) -> str | None:
         """The derivation of that gradient, in Markdown."""
+        from makemore_bp.gradcheck import derivations
+
         topic = self.topic()
         return derivations.explain(topic) if topic is not None else None
 
     def hint(self) -> str | None:
         """Its idea, without the answer."""
+        from makemore_bp.network.passes import Network
+
         topic = self.topic()
         if topic is None:
             return None
@@ -112,6 +114,10 @@ class Session:
 
 
 def _solution(exercise: int) -> Iterator[str]:
+    from makemore_bp.gradcheck import derivations
+    from makemore_bp.network.batchnorm import EPS
+    from makemore_bp.network.passes import Network
+
     asked = _ASKED.get(exercise)
     for rule in Network.of(*_NETWORKS.get(exercise, ())).rules:
         if asked is None or rule.__name__ in asked:

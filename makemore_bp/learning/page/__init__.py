@@ -2,6 +2,7 @@
 
 model.py      what the page shows, as plain values
 lecture.py    the lecture's network as such values
+learner.py    a learner's pass through it
 layout.py     where each tensor stands
 graph.py      the network from the loss down
 panel.py      what is said of one tensor

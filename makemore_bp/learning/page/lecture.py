@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
 from makemore_bp.gradcheck import derivations
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.equations import Equation, equations
-from makemore_bp.learning.check import LearnerCheck
-from makemore_bp.learning.notebook import Source
-from makemore_bp.learning.page.model import Line, Node, Pass, Verdict
-from makemore_bp.learning.told import told
+from makemore_bp.learning.page.model import Node, Pass, Verdict
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Rule
 
@@ -25,38 +22,10 @@ def walk(title: str, network: Network, true: Mapping[str, Tensor], found: Check)
     right = sum(report.passed for report in found.tensors)
     remark = f"{right} of {len(known)} gradients are right. Loss {found.loss:.4f}."
     verdicts = {r.name: Verdict(str(r.status)) for r in found.tensors if not r.passed}
-    return _pass(title, network, known, verdicts, (remark,), own=not found.passed)
+    return passed_through(title, network, known, verdicts, (remark,), own=not found.passed)
 
 
-def judged(
-    title: str, check: LearnerCheck, true: Mapping[str, Tensor], source: Source | None = None
-) -> Pass:
-    """The page of a learner's pass, which ``check`` has judged; ``source`` knows where its lines
-    stand."""
-    source = source or Source("")
-    said = told(check, source)
-    blamed = {blame.name: blame for blame in said.blames}
-    verdicts = {}
-    for report in check.reports:
-        name, finding = report.name, check.findings[report.name]
-        own = check.result.gradients.get(f"d{name}")
-        paragraphs = [finding.unfinished, finding.why_close]
-        heading = ""
-        if name in blamed:
-            heading, paragraphs = blamed[name].heading, [blamed[name].paragraphs[0]]
-        texts = tuple(text for text in paragraphs if text)
-        mine = tuple(_mine(check, name, source))
-        verdicts[name] = Verdict(str(report.status), texts, mine, own, heading)
-    failure = (said.failure,) if said.failure else ()
-    return _pass(title, Network.of(), true, verdicts, (said.verdict, *failure), own=True)
-
-
-def _mine(check: LearnerCheck, name: str, source: Source) -> Iterator[Line]:
-    for version in check.result.evidence.history.get(f"d{name}", ()):
-        yield Line(source.place(version.line), version.source)
-
-
-def _pass(
+def passed_through(
     title: str,
     network: Network,
     true: Mapping[str, Tensor],
@@ -64,6 +33,8 @@ def _pass(
     remarks: tuple[str, ...],
     own: bool,
 ) -> Pass:
+    """A pass through ``network``: ``true`` and ``verdicts`` are by tensor name, ``own`` says whether
+    somebody's gradients are judged."""
     lines = {equation.name: equation for equation in equations(network)}
     nodes = tuple(
         _node(rule, lines, true, verdicts.get(rule.__name__[1:], Verdict()))
