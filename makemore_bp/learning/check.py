@@ -19,6 +19,7 @@ from makemore_bp.learning.diagnosis.replay import near
 from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.limits import Limits
 from makemore_bp.learning.namespace import namespace, silence_matplotlib
+from makemore_bp.learning.own_pass import before_training, own_pass
 from makemore_bp.learning.scope import Scope, scope_of
 from makemore_bp.learning.script import Script
 from makemore_bp.learning.trace import Trace
@@ -41,16 +42,23 @@ def check_text(
     ``draw`` makes a page of the answer, which is added to it as ``page``.
     """
     silence_matplotlib()
+    text, training = before_training(text)
     script = Script(text, path, {**_given(truth), **(more or {})}, truth.reference, limits)
     blocks = None
     if script.parse():
         script.lend(truth.reference)
         torch.manual_seed(SEED)
         watch(script)
-        blocks = Blocks(script.run(), list(truth.reference))
+        trace, truth = own_pass(script.run(), truth)
+        blocks = Blocks(trace, list(truth.reference))
         answer = judged(script, blocks, truth)
     else:
         answer = _answer(script, truth, None, {}, scope_of((), text))
+    if training is not None:
+        answer["notes"].append(
+            f"The loop on line {training} trains the network and was not run; what stands above it "
+            "is judged. 'makemore-bp exercise check' judges a training."
+        )
     return answer if draw is None else answer | {"page": draw(answer, blocks, truth)}
 
 
