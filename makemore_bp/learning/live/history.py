@@ -1,77 +1,106 @@
-"""Where in a notebook's history a gradient was made."""
+"""Which of the statements that were executed made the gradients of a namespace what they are."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from makemore_bp.learning.cells import python_of
-from makemore_bp.learning.diagnosis import Evidence, Version
+from makemore_bp.learning.cells import Cell, python_of
 from makemore_bp.learning.notebook import Source
-from makemore_bp.learning.source import targets
+from makemore_bp.learning.source import names_read, targets
 
 
-def history_of(names: Mapping[str, Any], wanted: Collection[str]) -> Source:
-    """The cells that were executed, in order, but of those that set one of the ``wanted`` names
-    only what was executed last; every line knows its cell. Empty outside a notebook.
+@dataclass(frozen=True)
+class _Statement:
+    cell: int
+    node: ast.stmt
+    lines: tuple[str, ...]
+
+
+def history_of(names: Mapping[str, Any], wanted: Collection[str], given: Collection[str]) -> Source:
+    """The statements that made the ``wanted`` names what they are, in the order of execution; every
+    line knows its cell. What sets one of the ``given`` names, such as the forward pass, is left
+    out. It comes from IPython's history, or from the file that the namespace is that of.
     """
-    cells = {number: python_of(text) for number, text in enumerate(_executed(names))}
+    cells = _executed(names)
+    label = "In [{cell}]" if len(cells) > 1 or "__file__" not in names else "file {cell}"
+    chosen = _chosen(cells, set(wanted), frozenset(given))
     lines: list[str] = []
     places: list[tuple[int, int]] = []
-    for number in _latest(cells, wanted):
-        for inside, line in enumerate(cells[number].lines, 1):
+    for statement in chosen:
+        for number, line in enumerate(statement.lines, statement.node.lineno):
             lines.append(line)
-            places.append((number, inside))
-    return Source("\n".join([*lines, ""]), tuple(places), (), "In [{cell}]")
+            places.append((statement.cell, number))
+    return Source("\n".join([*lines, ""]), tuple(places), (), label)
 
 
-def _executed(names: Mapping[str, Any]) -> list[str]:
+def _executed(names: Mapping[str, Any]) -> Sequence[str]:
     """The cells as they were typed, by their number; IPython keeps them beside ``In``, which holds
     them with its commands translated."""
     try:
         typed = names["get_ipython"]().history_manager.input_hist_raw
     except (KeyError, TypeError, AttributeError):
-        typed = names.get("In", [])
+        typed = names.get("In") or _file(names)
     return [text if isinstance(text, str) else "" for text in typed]
 
 
-def _latest(cells: Mapping[int, Any], wanted: Collection[str]) -> list[int]:
-    """The cells that made the wanted names what they are, in order.
+def _file(names: Mapping[str, Any]) -> list[str]:
+    try:
+        return [Path(names["__file__"]).read_text(encoding="utf-8")]
+    except (KeyError, TypeError, OSError, ValueError):
+        return []
 
-    Backwards from the last: a cell counts as long as one of the names that it sets has not been set
-    afresh by a later one. ``dcounts += ...`` alone does not set dcounts afresh.
-    """
-    taken, settled = [], set[str]()
-    for number in reversed(cells):
-        if cells[number].error is not None:
-            continue
-        tree = ast.parse("\n".join(cells[number].lines))
-        sets = targets(tree) & set(wanted)
-        if sets - settled:
-            taken.append(number)
-            settled |= sets & _afresh(tree)
+
+@lru_cache(512)
+def _cell(text: str) -> Cell:
+    return python_of(text)
+
+
+@lru_cache(512)
+def _body(text: str) -> list[ast.stmt]:
+    return ast.parse(text).body
+
+
+def _statements(cells: Sequence[str]) -> list[_Statement]:
+    found = []
+    for number, text in enumerate(cells):
+        cell = _cell(text)
+        if cell.error is None:
+            for node in _body("\n".join(cell.lines)):
+                lines = cell.lines[node.lineno - 1 : node.end_lineno]
+                found.append(_Statement(number, node, tuple(lines)))
+    return found
+
+
+def _chosen(cells: Sequence[str], needed: set[str], given: frozenset[str]) -> list[_Statement]:
+    """Backwards from the last statement: one that sets a needed name is taken, and what it reads is
+    needed, too. A name that it sets from scratch is not needed any more."""
+    taken: list[_Statement] = []
+    for statement in reversed(_statements(cells)):
+        sets = _sets(statement.node)
+        if sets & needed and not sets & given:
+            taken.append(statement)
+            needed -= _from_scratch(statement.node)
+            needed |= names_read(statement.node) - given
     return taken[::-1]
 
 
-def _afresh(tree: ast.Module) -> set[str]:
-    return {
-        target.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+def _sets(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return set()
+    return targets(node)
 
 
-def evidence_of(source: Source, gradients: Mapping[str, Tensor]) -> Evidence:
-    """The statements that made each gradient; what it was in between is not known."""
-    history: dict[str, list[Version]] = {}
-    for step, statement in enumerate(ast.parse(source.text).body):
-        code = ast.get_source_segment(source.text, statement) or ""
-        for name in targets(statement) & gradients.keys():
-            version = Version(step, statement.lineno, code, True, gradients[name])
-            history.setdefault(name, []).append(version)
-    return Evidence({name: tuple(versions) for name, versions in history.items()})
+def _from_scratch(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if not isinstance(node, ast.Assign):
+        return set()
+    whole = [target for target in node.targets for target in getattr(target, "elts", [target])]
+    return {target.id for target in whole if isinstance(target, ast.Name)}

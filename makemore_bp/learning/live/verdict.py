@@ -8,7 +8,7 @@ from typing import Any
 from makemore_bp.learning.live.present import Present
 from makemore_bp.learning.page.graph import MARKS
 from makemore_bp.learning.page.panel import MEANINGS
-from makemore_bp.learning.told import Told, told
+from makemore_bp.learning.told import Blame, Told, told
 
 # Notebooks say in their own ways whether they are dark; where none does, the system decides.
 _DARK = (
@@ -22,6 +22,8 @@ _RULES = """
 .mbp p{margin:.15em 0 .5em}.mbp .verdict{font-weight:600}
 .mbp .blame{border-left:4px solid var(--bad);padding:.1em 0 .1em .8em;margin:.5em 0}
 .mbp .blame b,.mbp .failure{color:var(--bad)}
+.mbp .blame pre{margin:.2em 0;white-space:pre;overflow-x:auto;font-size:13px;
+background:none;color:inherit;padding:0}
 .mbp ul{list-style:none;display:flex;flex-wrap:wrap;gap:.3em;padding:0;margin:.4em 0}
 .mbp li{border:1px solid var(--tone);color:var(--tone);border-radius:.4em;padding:0 .5em;
 margin:0;font:12px/1.7 ui-monospace,monospace;white-space:nowrap}
@@ -47,62 +49,64 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether every gradient that is asked for is right."""
-        return self._present.check.passed
+        return bool(self._present.answer["passed"])
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as plain data."""
-        return self._present.check.as_json()
+        return self._present.answer
 
     def page(self) -> str:
         """The pass as a picture: a whole HTML page."""
         from makemore_bp.learning.page.document import document
-        from makemore_bp.learning.page.lecture import judged
+        from makemore_bp.learning.page.learner import judged
 
-        present = self._present
-        return document(judged("This notebook", present.check, present.true, present.source))
+        found = self._present
+        return document(
+            judged("This notebook", found.source, found.answer, found.blocks, found.truth)
+        )
 
     def __repr__(self) -> str:
         said = self._said
         blames = [
-            "\n".join([blame.heading, *(f"  {text}" for text in blame.paragraphs)])
+            "\n".join([blame.heading, *(f"    {line}" for line in blame.code), *_texts(blame)])
             for blame in said.blames
         ]
-        marks = " ".join(
-            f"{r.name} {MARKS[str(r.status)] or r.status}" for r in self._present.check.reports
+        marks = " ".join(f"{t['name']} {MARKS[t['status']]}" for t in self._tensors)
+        return "\n".join(
+            [marks, *blames, *said.reasons, *said.remarks, *_failure(said), said.verdict]
         )
-        return "\n".join([marks, *blames, *said.reasons, *said.remarks, said.verdict])
 
     def _repr_html_(self) -> str:
         said = self._said
-        blames = "".join(
-            f'<div class="blame"><b>{escape(blame.heading)}</b>'
-            f"{_paragraphs(blame.paragraphs)}</div>"
-            for blame in said.blames
-        )
+        failure = "".join(f'<p class="failure">{escape(text)}</p>' for text in _failure(said))
         return (
             f'{style()}<div class="mbp"><p class="verdict">{escape(said.verdict)}</p>'
-            f"{self._marks()}{blames}{_paragraphs(said.remarks)}{_reasons(said)}{self._table()}"
-            f"{self._frame()}</div>"
+            f"{self._marks()}{''.join(map(_blame, said.blames))}{failure}"
+            f"{_paragraphs(said.remarks)}{_reasons(said)}{self._table()}{self._frame()}</div>"
         )
 
     @property
     def _said(self) -> Told:
-        return told(self._present.check, self._present.source)
+        return told(self._present.answer, self._present.source.text)
+
+    @property
+    def _tensors(self) -> list[dict[str, Any]]:
+        tensors: list[dict[str, Any]] = self._present.answer["tensors"]
+        return tensors
 
     def _marks(self) -> str:
         items = "".join(
-            f'<li class="{r.status}" title="{r.status}: {MEANINGS[str(r.status)]}">'
-            f"{escape(r.name)} {MARKS[str(r.status)]}</li>"
-            for r in self._present.check.reports
+            f'<li class="{t["status"]}" title="{t["status"]}: {MEANINGS[t["status"]]}">'
+            f"{escape(t['name'])} {MARKS[t['status']]}</li>"
+            for t in self._tensors
         )
         return f"<ul>{items}</ul>"
 
     def _table(self) -> str:
         rows = "".join(
-            f"<tr><td>{escape(r.name)}</td><td>{' × '.join(map(str, r.shape))}</td>"
-            f"<td>{r.status}</td><td class=n>"
-            f"{'' if r.max_abs_diff is None else format(r.max_abs_diff, '.1e')}</td></tr>"
-            for r in self._present.check.reports
+            f"<tr><td>{escape(t['name'])}</td><td>{' × '.join(map(str, t['shape']))}</td>"
+            f"<td>{t['status']}</td><td class=n>{_difference(t['max_abs_diff'])}</td></tr>"
+            for t in self._tensors
         )
         return (
             "<details><summary>All of them</summary><table><tr><th>tensor</th><th>shape</th>"
@@ -125,6 +129,27 @@ def style() -> str:
     )
 
 
+def _difference(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"
+
+
+def _blame(blame: Blame) -> str:
+    code = "\n".join(map(escape, blame.code))
+    shown = f"<pre>{code}</pre>" if code else ""
+    return (
+        f'<div class="blame"><b>{escape(blame.heading)}</b>{shown}'
+        f"{_paragraphs((blame.text, blame.more))}</div>"
+    )
+
+
+def _texts(blame: Blame) -> list[str]:
+    return [f"  {text}" for text in (blame.text, blame.more) if text]
+
+
+def _failure(said: Told) -> list[str]:
+    return [f"The cells did not come to their end. {said.failure}"] if said.failure else []
+
+
 def _reasons(said: Told) -> str:
     if not said.reasons:
         return ""
@@ -133,4 +158,4 @@ def _reasons(said: Told) -> str:
 
 
 def _paragraphs(texts: tuple[str, ...]) -> str:
-    return "".join(f"<p>{escape(text)}</p>" for text in texts)
+    return "".join(f"<p>{escape(text)}</p>" for text in texts if text)
