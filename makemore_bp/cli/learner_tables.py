@@ -34,7 +34,10 @@ def show_learner(answer: Answer, text: str, solution: str | None = None) -> None
     for line in _remarks(answer):
         out.print(line)
     if answer["error"] is not None:
-        out.print(Text("The file did not come to its end.", style="bold red"))
+        ended = "A line fails; it defines nothing, so the rest was run all the same."
+        if not answer["error"].get("ran_on"):
+            ended = "The file did not come to its end."
+        out.print(Text(ended, style="bold red"))
         out.print(_indented(paragraph(answer["error"])))
     out.print(_verdict(answer))
 
