@@ -34,7 +34,7 @@ def show_learner(answer: Answer, text: str, solution: str | None = None) -> None
     for line in (*said.reasons, *said.remarks):
         out.print(line)
     if said.failure:
-        out.print(Text("The file did not come to its end.", style="bold red"))
+        out.print(Text(said.ended, style="bold red"))
         out.print(_indented(said.failure))
     out.print(said.verdict)
 

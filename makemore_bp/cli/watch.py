@@ -180,7 +180,7 @@ def _verdict(answer: Answer, path: Path, out: Console) -> None:
     for remark in said.remarks:
         out.print(Text(remark))
     if said.failure:
-        out.print(Text("The file did not come to its end.", style="bold red"))
+        out.print(Text(said.ended, style="bold red"))
         out.print(Padding(Text(said.failure), (0, 0, 0, 2), expand=False))
     out.print(said.verdict)
 

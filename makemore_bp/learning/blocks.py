@@ -17,7 +17,7 @@ from torch import Tensor
 
 from makemore_bp.learning.places import Place, places, told_by
 from makemore_bp.learning.source import changed_by_name, may_change_anything, names_read
-from makemore_bp.learning.trace import Snapshot, Source, Step, Trace, own_statements
+from makemore_bp.learning.trace import RETURNED, Snapshot, Source, Step, Trace, own_statements
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ class Blocks:
         if isinstance(unit.node, ast.For | ast.While) and unit.starts(home.place.root):
             inner = self._in(self._block(home.block.frame, unit.node.body), tensor)
             return self._inner(inner, tensor) if inner is not None and inner.writes else home
-        if unit.opaque:
+        if unit.opaque or RETURNED in unit.reads:
             for block in self._called_by(home.block, unit):
                 inner = self._in(block, tensor)
                 if inner is not None and inner.writes and same_value(inner.value, home.value):
@@ -171,7 +171,8 @@ class Blocks:
     def _called_by(self, block: Block, unit: Unit) -> Iterator[Block]:
         later = [other.at for other in block.units if other.at > unit.at]
         end = min(later, default=len(self.trace.steps))
-        frames = {step.frame for step in self.trace.steps[unit.at : end]} - {block.frame}
+        start = 0 if RETURNED in unit.reads else unit.at
+        frames = {step.frame for step in self.trace.steps[start:end]} - {block.frame}
         yield from (block for block in self.functions if block.frame in frames)
 
     def _body(self, steps: list[tuple[int, Step]]) -> list[ast.stmt] | None:

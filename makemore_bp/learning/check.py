@@ -124,7 +124,7 @@ def _answer(
         "hidden_in_functions": _hidden(tree, shown, truth),
         "unknown": _unknown(script, trace, shown, truth),
         "changed": _changed(trace, truth),
-        "notes": [*script.remarks, *_notes(shown)],
+        "notes": _notes(shown),
         "output": script.output,
     }
 

@@ -7,6 +7,7 @@ the script; ``timeout``; ``config``: the resolved configuration, or None for the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def done(request: Mapping[str, Any], progress: Path | None = None) -> dict[str, 
     """The answer to a request. ``progress`` is a file that is kept at the number of the statement
     that is being executed and its line, so that it survives whatever the script does."""
     torch.set_num_threads(1)
+    sys.path.append(str(Path(request["path"]).resolve().parent))  # for modules of the learner's
     limits = Limits(request["timeout"], request.get("stop_before"))
     try:
         if request["kind"] == "train":

@@ -41,6 +41,7 @@ def namespace(record: Mapping[str, Any], gradients: Mapping[str, Tensor]) -> dic
         "loss_fast": F.cross_entropy(record["logits"], record["Yb"]),
         "hpreact_fast": _batchnorm(record),
     }
+    names["display"] = lambda *_, **__: None
     names["get_ipython"] = lambda: _Silent("ipython")
     for name, gradient in gradients.items():
         names[name].grad = gradient.clone()

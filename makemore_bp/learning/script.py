@@ -13,6 +13,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -21,7 +22,7 @@ from makemore_bp.learning import source as sources
 from makemore_bp.learning.failure import LearnerError, explained, look
 from makemore_bp.learning.limits import Limits, StoppedError, Tee
 from makemore_bp.learning.places import tensor_meant
-from makemore_bp.learning.trace import Recorder, Source, Trace
+from makemore_bp.learning.trace import RETURNED, Recorder, Source, Trace
 from makemore_bp.network.parameters import NAMES
 
 SHOWN_NAMES = 12
@@ -29,7 +30,7 @@ SHOWN_NAMES = 12
 
 class Script:
     """One run. names: the namespace, afterwards as the script left it; error: why it did not come
-    to its end; remarks: what else went wrong on the way; output: what it printed."""
+    to its end, or what failed that defines nothing; output: what it printed."""
 
     def __init__(
         self, text: str, path: str, names: Mapping[str, Any], tensors: Mapping[str, Any],
@@ -44,7 +45,7 @@ class Script:
         self.names.update(names)
         self.source = Source(text, path, ast.Module([], []))
         self.error: LearnerError | None = None
-        self.remarks: list[str] = []
+        self._scratch: LearnerError | None = None
         self.lent: tuple[str, ...] = ()
         self.before_statement: Callable[[int, int], None] = lambda count, line: None
         self._kept: list[str] = []
@@ -81,6 +82,7 @@ class Script:
                     break
             else:
                 self._call_backward(recorder)
+        self.error = self.error or self._scratch
         return recorder.trace()
 
     def _interrupt(self) -> None:
@@ -120,11 +122,12 @@ class Script:
         ``dhprebn.shape`` on a line of its own, does not end it."""
         if self.guarded(lambda: self._execute(module)):
             return True
-        scratch = isinstance(statement, ast.Expr) and self.error is not None
-        if not scratch or self.error is None or self.error.kind in ("stopped", "SystemExit"):
+        error = self.error
+        if not isinstance(statement, ast.Expr) or error is None:
             return False
-        self.remarks.append(f"line {statement.lineno} fails and defines nothing, so the script was "
-                            f"run on: {self.error.text}")  # fmt: skip
+        if error.kind in ("stopped", "SystemExit", "KeyboardInterrupt"):
+            return False
+        self._scratch = self._scratch or replace(error, why="scratch")
         self.error = None
         return True
 
@@ -151,8 +154,17 @@ class Script:
                if "d" + str(name) not in self.names and name[1:] not in self.lent):  # fmt: skip
             return
         function = self.backward
-        if function is not None:
-            self.guarded(lambda: self.names.update(call_backward(function, self.names)))
+        if function is None:
+            return
+        line = function.__code__.co_firstlineno
+
+        def call() -> None:
+            asked = ", ".join(parameters(function, self.names))
+            self._execute(recorder.appended(f"{RETURNED} = {function.__name__}({asked})", line))
+            for text in assignments(self.names[RETURNED], function.__name__):
+                self._execute(recorder.appended(text, line))
+
+        self.guarded(call)
 
     @property
     def backward(self) -> types.FunctionType | None:
@@ -213,20 +225,34 @@ def call_backward(function: types.FunctionType, names: Mapping[str, Any]) -> dic
     It may return a mapping, by dx or x, or a row of seven in the order of ``parameters``.
     Raises TypeError, with a text for the learner, if it asks for or returns something else.
     """
+    result = function(*[names[name] for name in parameters(function, names)])
+    scope = {RETURNED: result}
+    for text in assignments(result, function.__name__):
+        exec(text, scope)  # a row of names that are ours
+    return {name: value for name, value in scope.items() if name[:1] == "d"}
+
+
+def parameters(function: types.FunctionType, names: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names that a function asks for. Raises TypeError if one of them is not there."""
     asked = function.__code__.co_varnames[: function.__code__.co_argcount]
     asked = asked[: len(asked) - len(function.__defaults__ or ())]
     unknown = [name for name in asked if name not in names]
-    title = function.__name__
     if unknown:
         raise TypeError(
-            f"{title} asks for {', '.join(unknown)}, which the forward pass does not have; its "
-            "parameters must be names such as h, logits, W2, Yb, n"
+            f"{function.__name__} asks for {', '.join(unknown)}, which the forward pass does not "
+            "have; its parameters must be names such as h, logits, W2, Yb, n"
         )
-    result = function(*[names[name] for name in asked])
+    return asked
+
+
+def assignments(result: Any, title: str) -> list[str]:
+    """Statements that give the gradients in a function's result their names. Raises TypeError if
+    there are none in it."""
     if isinstance(result, Mapping):
-        return {_d(str(key)): value for key, value in result.items()}
+        keys = [key for key in result if isinstance(key, str) and _d(key).isidentifier()]
+        return [f"{_d(key)} = {RETURNED}[{key!r}]" for key in keys]
     if isinstance(result, tuple | list) and len(result) == len(NAMES):
-        return {"d" + name: value for name, value in zip(NAMES, result, strict=True)}
+        return [f"{', '.join('d' + name for name in NAMES)} = {RETURNED}"]
     what = f"{len(result)} things" if isinstance(result, tuple | list) else look(result)
     raise TypeError(
         f"{title} returns {what}; it must return the seven gradients "

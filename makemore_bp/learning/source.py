@@ -78,10 +78,15 @@ def _handed_over(statement: ast.stmt) -> set[str]:
 
 def read_only(tree: ast.AST, known: Iterable[str]) -> tuple[str, ...]:
     """Those of the known names that the code reads and nowhere sets, in the given order."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    read = {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
-    missing = read - targets(tree)
+    missing = names_read(tree) - targets(tree)
+    # What a function calls its parameter is not set for the statements outside of it.
+    outside = [node for node in getattr(tree, "body", []) if not isinstance(node, _DEFINITIONS)]
+    own = ast.Module(outside, [])
+    missing |= names_read(own) - targets(own)
     return tuple(name for name in known if name in missing)
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def hidden_in_functions(tree: ast.Module, known: Iterable[str]) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ def hidden_in_functions(tree: ast.Module, known: Iterable[str]) -> tuple[str, ..
     outside = {
         name
         for statement in tree.body
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if not isinstance(statement, _DEFINITIONS)
         for name in targets(statement)
     }
     return tuple(name for name in known if name in inside - outside)

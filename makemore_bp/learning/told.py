@@ -10,6 +10,8 @@ from makemore_bp.learning.answer import Answer, mistakes, place
 from makemore_bp.learning.failure import paragraph
 from makemore_bp.text import visible
 
+_RAN_ON = "A line fails; it defines nothing, so the rest was run all the same."
+_ENDED = "The file did not come to its end."
 LONGEST = 1000  # characters of one sentence
 
 
@@ -28,13 +30,13 @@ class Blame:
 @dataclass(frozen=True)
 class Told:
     """blames: what to fix; reasons: why something is close and not exact; remarks: what else there
-    is to know; failure: why the file did not come to its end, or nothing; verdict: the last line.
-    """
+    is to know; failure: an error, or nothing; ended: what it means; verdict: the last line."""
 
     blames: tuple[Blame, ...]
     reasons: tuple[str, ...]
     remarks: tuple[str, ...]
     failure: str
+    ended: str
     verdict: str
 
 
@@ -51,6 +53,7 @@ def told(answer: Answer, text: str, solution: str | None = None) -> Told:
         tuple(_reasons(answer)),
         tuple(_remarks(answer)),
         paragraph(error) if error is not None else "",
+        _RAN_ON if error is not None and error.get("ran_on") else _ENDED,
         _verdict(answer),
     )
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 HOOK = "__makemore_bp_before__"
+RETURNED = "__makemore_bp_returned__"  # what a function that was called for the script gave back
 EXECUTIONS = 2  # of a statement that are taken down in one frame
 FRAMES = 12  # calls of one function that are taken down
 LARGEST = 5_000_000  # entries; a larger tensor is not copied
@@ -113,6 +114,19 @@ class Recorder:
     def instrumented(self, statement: ast.stmt) -> ast.Module:
         """A top-level statement with the call before it and before every statement inside it."""
         return ast.Module(self._hooked([statement], outermost=True), [])
+
+    def appended(self, text: str, line: int) -> ast.Module:
+        """A statement that the script does not have, as if it stood at its end; ``line`` is where
+        its reason stands. Instrumented like the others."""
+        (statement,) = ast.parse(text).body
+        for node in ast.walk(statement):
+            if hasattr(node, "lineno"):
+                node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
+        self.source.tree.body.append(statement)
+        self._numbers[statement] = len(self.source.statements)
+        self.source.statements.append(statement)
+        self._lines.append(line)
+        return self.instrumented(statement)
 
     def before(self, number: int) -> None:
         """Called before each statement of the script."""

@@ -13,6 +13,8 @@ from tests.notebook.cells_here import execute, namespace, present
 from tests.notebook.notebooks import (
     BACKWARD,
     BATCH,
+    EXERCISE_2,
+    EXERCISE_3,
     FORWARD,
     HEAD,
     LECTURE,
@@ -24,19 +26,19 @@ READY = (*HEAD, LECTURE, BATCH, FORWARD)
 
 @pytest.mark.parametrize("name", ["whole", "colab", "functions", "other sizes"])
 def test_a_right_notebook_is_right_on_its_own_tensors(name: str) -> None:
-    check = present(name).check
-    assert (len(check.right), check.passed) == (26, True)
+    answer = present(name).answer
+    assert (answer["right"], answer["passed"]) == (26, True)
 
 
 def test_half_done_is_half_done() -> None:
-    check = present("half done").check
-    assert (len(check.right), check.next) == (11, "dhpreact")
-    assert not any(r.status in ("wrong", "inherits", "shape") for r in check.reports)
+    answer = present("half done").answer
+    assert (answer["right"], answer["next"]) == (11, "dhpreact")
+    assert not any(t["status"] in ("wrong", "inherits", "shape") for t in answer["tensors"])
 
 
 def test_a_mistake_is_blamed_at_its_line_and_below_it_only_inherited() -> None:
     found = present("one mistake")
-    status = {r.name: str(r.status) for r in found.check.reports}
+    status = {tensor["name"]: tensor["status"] for tensor in found.answer["tensors"]}
     assert [name for name, word in status.items() if word == "wrong"] == ["bnvar"]
     assert status["bndiff2"] == status["C"] == "inherits"
     assert "dbnvar, In [9], line 21" in repr(Verdict(found))
@@ -63,6 +65,29 @@ def test_parameters_that_moved_on_are_not_blamed_on_the_gradients() -> None:
     names = namespace((*READY, BACKWARD, TRAINING.format(steps=2)))
     with pytest.raises(RequestError, match="run the forward pass again"):
         check(names)
+
+
+def test_what_its_statements_do_not_give_any_more_is_out_of_date() -> None:
+    names = namespace((*READY, BACKWARD))
+    execute(names, BATCH)
+    execute(names, FORWARD)
+    verdict = check(names)
+    assert not verdict.passed
+    assert "Out of date: dlogprobs, dprobs" in repr(verdict)
+    execute(names, BACKWARD)
+    assert check(names).passed
+
+
+def test_nothing_in_the_namespace_is_changed() -> None:
+    names = namespace((*READY, BACKWARD))
+    before = {name: (id(value), str(value)) for name, value in names.items()}
+    check(names)
+    assert {name: (id(value), str(value)) for name, value in names.items()} == before
+
+
+def test_a_later_fused_line_does_not_make_an_earlier_gradient_wrong() -> None:
+    verdict = check(namespace((*READY, BACKWARD, EXERCISE_2, EXERCISE_3)))
+    assert verdict.passed
 
 
 def test_without_a_forward_pass_the_missing_names_are_said() -> None:

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from makemore_bp.learning.page.document import document
-from makemore_bp.learning.page.lecture import judged
+from makemore_bp.learning.page.learner import judged
+from makemore_bp.learning.page.model import Pass
 from makemore_bp.network.passes import LECTURE_ORDER
 from tests.notebook.cells_here import present
 from tests.report import browser
@@ -20,13 +21,17 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installe
 WIDTHS = (1280, 390)
 
 
+def _judged() -> Pass:
+    found = present("one mistake")
+    return judged("mine.ipynb", found.source, found.answer, found.blocks, found.truth)
+
+
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[browser.Page, Path]]:
     assert BROWSER is not None
     folder = tmp_path_factory.mktemp("picture")
-    found = present("one mistake")
     path = folder / "pass.html"
-    path.write_text(document(judged("mine.ipynb", found.check, found.true, found.source)))
+    path.write_text(document(_judged()))
     with browser.page(BROWSER, folder / "profile") as page:
         yield page, path
 
@@ -121,8 +126,8 @@ def test_the_numbers_under_the_pointer_are_the_gradients(
     _press(page, "ArrowRight")
     said = page.evaluate("document.querySelector('.panel.chosen .readout').textContent")
     found = present("one mistake")
-    true = float(found.true["bnvar"][0, 1])
-    own = float(found.check.result.gradients["dbnvar"][0, 1])
+    true = float(found.truth.reference["bnvar"][0, 1])
+    own = -true  # the mistake is a sign
     words = said.split()
     assert "dbnvar[0, 1]" in said
     assert float(words[words.index("true") + 1]) == pytest.approx(true, rel=1e-5)

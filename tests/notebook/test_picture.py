@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from functools import cache
@@ -13,10 +14,12 @@ import pytest
 import torch
 
 from makemore_bp.gradcheck.check import check
+from makemore_bp.learning.live.present import Present
 from makemore_bp.learning.page.document import document
 from makemore_bp.learning.page.layout import layout
-from makemore_bp.learning.page.lecture import judged, walk
-from makemore_bp.learning.page.model import Node, Pass, Verdict
+from makemore_bp.learning.page.learner import judged
+from makemore_bp.learning.page.lecture import walk
+from makemore_bp.learning.page.model import Line, Node, Pass, Verdict
 from makemore_bp.learning.page.numbers import encoded
 from makemore_bp.network.passes import LECTURE_ORDER, Network
 from tests.conftest import Cli
@@ -28,16 +31,22 @@ LARGEST = 1_500_000  # bytes of a page
 @cache
 def _walk(switch: str = "op-by-op") -> Pass:
     found = present("whole")
-    record = found.check.result.record
+    record = found.truth.judged.record
     parameters = {name: record[name] for name in ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")}
     judgement = check(parameters, record["Xb"], record["Yb"], switch, switch)
-    return walk("A walk", Network.of(switch, switch), found.true, judgement)
+    return walk("A walk", Network.of(switch, switch), found.truth.reference, judgement)
 
 
 @cache
 def _judged() -> Pass:
     found = present("one mistake")
-    return judged("mine.ipynb", found.check, found.true, found.source)
+    return judged("mine.ipynb", found.source, found.answer, found.blocks, found.truth)
+
+
+def _own(found: Present, name: str) -> torch.Tensor:
+    home = found.blocks.home(name)
+    assert home is not None and isinstance(home.value, torch.Tensor)
+    return home.value
 
 
 class _Parser(HTMLParser):
@@ -76,8 +85,6 @@ def test_only_the_pages_own_script_may_run() -> None:
     digest = re.search(r"script-src 'sha256-([^']+)'", page)
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     assert digest is not None and len(scripts) == 1
-    import hashlib
-
     assert base64.b64decode(digest[1]) == hashlib.sha256(scripts[0].encode()).digest()
 
 
@@ -112,9 +119,9 @@ def test_the_numbers_are_those_of_the_gradients_to_the_last_bit() -> None:
     for name in ("bnvar", "logits", "C", "emb", "b1"):
         raw = base64.b64decode(given[name]["truth"])
         numbers = torch.frombuffer(bytearray(raw), dtype=torch.float32)
-        assert torch.equal(numbers, found.true[name].flatten())
+        assert torch.equal(numbers, found.truth.reference[name].flatten())
     own = torch.frombuffer(bytearray(base64.b64decode(given["bnvar"]["own"])), dtype=torch.float32)
-    assert torch.equal(own, found.check.result.gradients["dbnvar"].flatten())
+    assert torch.equal(own, _own(found, "bnvar").flatten())
     assert given["logprobs"]["own"] == "same"
 
 
@@ -140,8 +147,6 @@ def test_double_precision_keeps_its_bits() -> None:
 
 
 def test_text_from_a_learners_file_cannot_become_markup() -> None:
-    from makemore_bp.learning.page.model import Line
-
     nasty = "</script><img src=x onerror=alert(1)>"
     verdict = Verdict("wrong", (nasty,), (Line(nasty, nasty),))
     node = Node("x", (1,), nasty, (nasty,), (), torch.ones(1), verdict, nasty, nasty, nasty)

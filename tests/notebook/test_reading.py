@@ -10,7 +10,7 @@ import pytest
 
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.cells import python_of
-from makemore_bp.learning.notebook import read_notebook, read_source
+from makemore_bp.learning.notebook import in_cells, read_notebook, read_source
 
 
 def _notebook(path: Path, *cells: str, **metadata: object) -> Path:
@@ -39,6 +39,22 @@ def test_a_script_keeps_its_lines(tmp_path: Path) -> None:
     script.write_text("a = 1\n")
     source = read_source(script)
     assert (source.text, source.place(1), source.notes) == ("a = 1\n", "line 1", ())
+
+
+def test_an_answer_on_a_notebook_speaks_of_cells(path: Path) -> None:
+    source = read_notebook(_notebook(path, "a = 1\n%cd x", "b = 2"))
+    answer = {
+        "error": {"line": 3, "text": "See line 2 and Line 3.", "code": "print('line 3')"},
+        "notes": [],
+        "tensors": [{"name": "h", "line": 1, "diagnosis": {"line": None, "text": "line 99"}}],
+    }
+    told = in_cells(answer, source)
+    assert told["error"]["text"] == "See cell 1, line 2 and Cell 2, line 1."
+    assert told["error"]["where"] == "cell 2, line 1"
+    assert told["error"]["code"] == "print('line 3')"
+    assert told["tensors"][0]["where"] == "cell 1, line 1"
+    assert told["tensors"][0]["diagnosis"] == {"line": None, "text": "line 99"}
+    assert told["notes"] == list(source.notes)
 
 
 def test_reading_leaves_the_file_and_its_outputs_alone(path: Path) -> None:

@@ -31,7 +31,7 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
         text = f"the minus sign does not belong there, at {show(node)}"
         if spot.exponent:
             text = f"the exponent {show(node)} has the wrong sign"
-        cost = 2.1 if spot.exponent else 1
+        cost = 2.3 if spot.exponent else 1
         yield node.operand, _number_or(Kind.sign, spot), text, cost
     elif isinstance(node, ast.BinOp):
         yield from _operation(spot, node, words, show)
@@ -99,7 +99,7 @@ def _number(spot: Spot, old: float, new: float) -> tuple[Kind, str, float]:
             f"the exponent {minus * old:g} is wrong, {minus * new:g} belongs there. A power's "
             "exponent comes down as a factor and is lowered by one"
         )
-        return Kind.missing_factor, text, 2.1
+        return Kind.missing_factor, text, 2.3
     if new == 1e-5 or 0 < abs(old) < 1e-3:
         return Kind.epsilon, f"epsilon is {old:g} here, and 1e-5 in the forward pass", 2
     if new == -old:

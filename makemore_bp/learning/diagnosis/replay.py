@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import types
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from torch import Tensor
 from makemore_bp.learning.blocks import Blocks, Home, Unit
 from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
 
 # Relative to the largest entry; epsilon left out is 1e-7 or more, rounding in float64 1e-13.
@@ -215,6 +217,7 @@ class Bench:
             if name in names:
                 names[name] = _private(names[name])
         names.update(made)
+        _rebind(names)
         return names
 
     def _world(self, index: int, world: Mapping[str, Tensor], given: Given) -> dict[str, Any]:
@@ -251,6 +254,16 @@ class Bench:
         """The names that are not the plan's to make: other gradients and what the script found."""
         others = {p.root for t, p in self._places(unit).items() if t != self.tensor}
         return (others | set(self.truth.tensors)) - {self.place.root}
+
+
+def _rebind(names: dict[str, Any]) -> None:
+    """Lets the learner's functions read the names of this world and not those of the script."""
+    for name, value in names.items():
+        if isinstance(value, types.FunctionType) and HOOK in value.__globals__:
+            names[name] = types.FunctionType(
+                value.__code__, names, value.__name__, value.__defaults__, value.__closure__
+            )
+    names[HOOK] = lambda _: None
 
 
 def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:

@@ -147,7 +147,7 @@ def _texts(blame: Blame) -> list[str]:
 
 
 def _failure(said: Told) -> list[str]:
-    return [f"The cells did not come to their end. {said.failure}"] if said.failure else []
+    return [f"{said.ended} {said.failure}"] if said.failure else []
 
 
 def _reasons(said: Told) -> str:

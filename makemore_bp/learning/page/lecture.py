@@ -33,8 +33,8 @@ def passed_through(
     remarks: tuple[str, ...],
     own: bool,
 ) -> Pass:
-    """A pass through ``network``: ``true`` and ``verdicts`` are by tensor name, ``own`` says whether
-    somebody's gradients are judged."""
+    """A pass through ``network``: ``true`` and ``verdicts`` are by tensor name, ``own`` says
+    whether somebody's gradients are judged."""
     lines = {equation.name: equation for equation in equations(network)}
     nodes = tuple(
         _node(rule, lines, true, verdicts.get(rule.__name__[1:], Verdict()))
