@@ -104,46 +104,58 @@ def _error(lines: list[str]) -> tuple[int, str] | None:
 
 
 def needs(text: str) -> set[str]:
-    """The names that a cell reads when it runs and does not set itself."""
-    read, bound = _names(ast.parse(text))
-    return read - bound
+    """The names that a cell reads when it runs and has not set before."""
+    needed, known = set[str](), set[str]()
+    for statement in ast.parse(text).body:
+        needed |= needs_of(statement) - known
+        known |= _bound(statement)
+    return needed
+
+
+def needs_of(statement: ast.stmt) -> set[str]:
+    """The same for one statement; a loop's or a block's own names are not among them."""
+    read = {
+        node.id
+        for node in _at_once(statement)
+        if isinstance(node, ast.Name)
+        and (isinstance(node.ctx, ast.Load) or node in _extended(statement))
+    }
+    read -= _of_comprehensions(statement)
+    return read - _bound(statement) if hasattr(statement, "body") else read
+
+
+def _of_comprehensions(statement: ast.stmt) -> set[str]:
+    """The names of ``[... for i, s in ...]``, which are nobody else's."""
+    found = (n.target for n in _at_once(statement) if isinstance(n, ast.comprehension))
+    return {name.id for target in found for name in ast.walk(target) if isinstance(name, ast.Name)}
+
+
+def _extended(statement: ast.stmt) -> list[ast.expr]:
+    """What ``+=`` and the like read before they set it."""
+    return [node.target for node in _at_once(statement) if isinstance(node, ast.AugAssign)]
 
 
 def binds(text: str) -> set[str]:
-    """The names that a cell sets when it runs."""
-    return _names(ast.parse(text))[1]
+    """The names that a cell sets when it runs; ``x += 1`` alone does not make an x."""
+    return set().union(*map(_bound, ast.parse(text).body))
 
 
-def _names(tree: ast.AST) -> tuple[set[str], set[str]]:
-    """The names that run at once are read and set; what stands in a function runs later."""
-    read, bound = set(), set()
-    for node in _at_once(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            read.add(node.id)
-        elif isinstance(node, ast.Name):
-            bound.add(node.id)
+def _bound(statement: ast.stmt) -> set[str]:
+    extended = _extended(statement)
+    bound = set()
+    for node in _at_once(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound |= set() if node in extended else {node.id}
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound.add(node.name)
         elif isinstance(node, ast.alias):
             bound.add((node.asname or node.name).partition(".")[0])
-    extended = {
-        node.target.id
-        for node in _at_once(tree)
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
-    }
-    assigned = {
-        target.id
-        for node in _at_once(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    only_extended = extended - assigned
-    return read | only_extended, bound - only_extended
+    return bound - _of_comprehensions(statement)
 
 
 def _at_once(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+    """A statement and all in it that runs with it; what stands in a function runs later."""
+    yield node
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        for child in ast.iter_child_nodes(node):
             yield from _at_once(child)

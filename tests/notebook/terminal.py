@@ -22,7 +22,7 @@ PATIENCE = 120.0  # seconds; a machine may be busy
 class Terminal:
     """One command, and everything that it has shown."""
 
-    def __init__(self, *arguments: object, rows: int = 40, columns: int = 100) -> None:
+    def __init__(self, *arguments: object, rows: int = 40, columns: int = 200) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from makemore_bp.errors import RequestError
-from makemore_bp.learning.cells import python_of
+from makemore_bp.learning.cells import binds, needs, python_of
 from makemore_bp.learning.notebook import in_cells, read_notebook, read_source
 
 
@@ -168,3 +168,20 @@ def test_bytes_that_are_not_utf_8_are_refused(path: Path) -> None:
     path.write_bytes(b'{"cells": "\xff"}')
     with pytest.raises(RequestError, match="byte 11 is not UTF-8"):
         read_notebook(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "bound"),
+    [
+        ("a = b + a", {"a", "b"}, {"a"}),
+        ("b = 1\na = b", set(), {"a", "b"}),
+        ("a += b", {"a", "b"}, set()),
+        ("d = {s: i for i, s in enumerate(c)}", {"enumerate", "c"}, {"d"}),
+        ("for k in r:\n    ix = X[k]\n    d[ix] += e[k]", {"r", "X", "d", "e"}, {"k", "ix"}),
+        ("def f(a):\n    return a + b", set(), {"f"}),
+        ("import a.b as c, d.e", set(), {"c", "d"}),
+        ("with g() as h:\n    h.x = 1", {"g"}, {"h"}),
+    ],
+)
+def test_what_a_cell_reads_and_sets(text: str, read: set[str], bound: set[str]) -> None:
+    assert (needs(text), binds(text)) == (read, bound)

@@ -21,7 +21,7 @@ ALMOST = "dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\n"
 
 
 def _plain(shown: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown)
+    return " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown).split())
 
 
 def test_a_save_is_answered_keys_are_obeyed_and_ctrl_c_leaves_quietly(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from makemore_bp.learning.cells import Cell, python_of
+from makemore_bp.learning.cells import Cell, needs_of, python_of
 from makemore_bp.learning.notebook import Source
 from makemore_bp.learning.source import names_read, targets
 
@@ -28,7 +28,7 @@ def history_of(names: Mapping[str, Any], wanted: Collection[str], given: Collect
     """
     cells = _executed(names)
     label = "In [{cell}]" if len(cells) > 1 or "__file__" not in names else "file {cell}"
-    chosen = _chosen(cells, set(wanted), frozenset(given))
+    chosen = _chosen(cells, frozenset(wanted), frozenset(given))
     lines: list[str] = []
     places: list[tuple[int, int]] = []
     for statement in chosen:
@@ -76,17 +76,36 @@ def _statements(cells: Sequence[str]) -> list[_Statement]:
     return found
 
 
-def _chosen(cells: Sequence[str], needed: set[str], given: frozenset[str]) -> list[_Statement]:
+def _chosen(
+    cells: Sequence[str], wanted: frozenset[str], given: frozenset[str]
+) -> list[_Statement]:
     """Backwards from the last statement: one that sets a needed name is taken, and what it reads is
     needed, too. A name that it sets from scratch is not needed any more."""
     taken: list[_Statement] = []
+    needed = set(wanted)
     for statement in reversed(_statements(cells)):
         sets = _sets(statement.node)
         if sets & needed and not sets & given:
             taken.append(statement)
             needed -= _from_scratch(statement.node)
-            needed |= names_read(statement.node) - given
-    return taken[::-1]
+            needed |= _reads(statement.node) - given
+    return list(_of_gradients(taken[::-1], set(wanted)))
+
+
+def _of_gradients(taken: Iterable[_Statement], made: set[str]) -> Iterator[_Statement]:
+    """Without what owes nothing to a gradient, such as the words: the namespace has it."""
+    for statement in taken:
+        defines = isinstance(statement.node, ast.FunctionDef)
+        if defines or (_sets(statement.node) | _reads(statement.node)) & made:
+            made |= _sets(statement.node)
+            yield statement
+
+
+def _reads(node: ast.stmt) -> set[str]:
+    """The names that a statement reads and does not set itself before."""
+    if isinstance(node, ast.FunctionDef):
+        return names_read(node) - targets(node)
+    return needs_of(node)
 
 
 def _sets(node: ast.stmt) -> set[str]:
