@@ -67,10 +67,8 @@ def _blame(tensor: Mapping[str, Any], lines: list[str], solution: bool) -> Blame
     diagnosis = tensor["diagnosis"]
     at = diagnosis if diagnosis.get("line") else tensor
     heading = f"{place(tensor)}{', ' if where(at) else ''}{where(at)}: {diagnosis['kind']}"
-    number, repair = at.get("line"), diagnosis.get("repair")
-    code = (
-        tuple(_underlined(lines[number - 1], repair)) if number in range(1, len(lines) + 1) else ()
-    )
+    number, repair = int(at.get("line") or 0), diagnosis.get("repair")
+    code = tuple(_underlined(lines[number - 1], repair)) if 0 < number <= len(lines) else ()
     more = f"Idea: {diagnosis['hint']}" if diagnosis["hint"] else ""
     if solution and repair is not None:
         more = f"Repaired: {visible(repair['statement'], 400)}"

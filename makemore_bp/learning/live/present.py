@@ -79,11 +79,12 @@ def _again(source: Source, names: Mapping[str, Any], truth: LectureTruth) -> Scr
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """What the statements print was seen when they were executed first."""
-    out, sys.__stdout__ = sys.__stdout__, None
+    names = vars(sys)  # a name that type checkers take for fixed
+    out, names["__stdout__"] = names["__stdout__"], None
     try:
         yield
     finally:
-        sys.__stdout__ = out
+        names["__stdout__"] = out
 
 
 def _same(now: Any, again: Any) -> bool:

@@ -37,7 +37,8 @@ def _verdict(
     name = tensor["name"]
     home = blocks.home(name) if blocks is not None else None
     said = (tensor.get("unfinished"), tensor.get("why_close"))
-    mine, own = (), None
+    mine: tuple[Line, ...] = ()
+    own = None
     if blocks is not None and home is not None:
         mine = _statements(blocks, home, source)
         own, _ = as_tensor(home.value, truth.reference[name])
