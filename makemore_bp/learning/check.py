@@ -140,8 +140,8 @@ def _tensor(name: str, finding: Finding) -> dict[str, Any]:
 
 
 def _notes(findings: Mapping[str, Finding]) -> list[str]:
-    notes = [f"line {f.line}: {f.place} {f.note}" if f.line else str(f.note)
-             for f in findings.values() if f.note and f.place]  # fmt: skip
+    notes = [f"line {f.line}: {f.place} {f.note}"
+             for f in findings.values() if f.note]  # fmt: skip
     taken = [f"{f.place} for d{name}" for name, f in findings.items()
              if f.place and f.place != "d" + name]  # fmt: skip
     if taken:

@@ -148,7 +148,19 @@ def test_an_error_shows_the_names_and_shapes_in_play() -> None:
 
 
 def test_what_was_defined_before_an_error_is_kept() -> None:
-    assert defined(check(FIRST + "1 / 0\ndprobs = 1\n")) == {"dlogprobs"}
+    assert defined(check(FIRST + "x = 1 / 0\ndprobs = 1\n")) == {"dlogprobs"}
+
+
+def test_a_line_that_fails_and_defines_nothing_does_not_end_the_check() -> None:
+    result = check("dhprebn.grad_fn.nothing\n" + FIRST)
+    assert defined(result) == {"dlogprobs"}
+    assert (result["error"]["line"], result["error"]["ran_on"]) == (1, True)
+
+
+def test_a_name_that_stands_nowhere_is_not_said_to_be_set_further_down() -> None:
+    text = check("x = BATCH / 2\n")["error"]["text"]
+    assert "further down" not in text
+    assert "Nothing in the script sets BATCH" in text
 
 
 @pytest.mark.parametrize(

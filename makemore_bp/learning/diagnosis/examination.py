@@ -75,9 +75,10 @@ class _Examiner:
                 continue
             value, note = as_tensor(home.value, true)
             if note:
-                self.notes[name] = f"{home.place} {note}"
+                self.notes[name] = note
+            self.homes[name] = home
             if value is not None:
-                self.homes[name], self.values[name] = home, self._shaped(name, value, true)
+                self.values[name] = self._shaped(name, value, true)
         self.findings: dict[str, Finding] = {}
 
     def _shaped(self, name: str, value: Tensor, true: Tensor) -> Tensor:
@@ -101,9 +102,11 @@ class _Examiner:
     def _found(self, name: str, report: TensorReport) -> Finding:
         home = self.homes.get(name)
         if home is None:
-            return Finding(report, note=self.notes.get(name))
+            return Finding(report)
         unit = home.block.units[home.writes[-1]]
         found = Finding(report, str(home.place), unit.node.lineno, note=self.notes.get(name))
+        if name not in self.values:
+            return found
         return self._judged(name, home, found)
 
     def _judged(self, name: str, home: Home, found: Finding) -> Finding:

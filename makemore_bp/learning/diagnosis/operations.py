@@ -302,7 +302,8 @@ def _tuple(spot: Spot, node: ast.Tuple, show: Show) -> Changes:
             elements = list(node.elts)
             elements[first], elements[second] = elements[second], elements[first]
             text = f"{show(node.elts[first])} and {show(node.elts[second])} are exchanged"
-            yield ast.Tuple(elements, ast.Load()), kind, text, 2
+            cost = 1.4 if isinstance(spot.parent, ast.Return) else 2
+            yield ast.Tuple(elements, ast.Load()), kind, text, cost
 
 
 def _slice(node: ast.Slice, words: Words) -> Changes:

@@ -314,7 +314,9 @@ def _private(value: Any) -> Any:
 def _as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, bool | int | float):
         return torch.tensor(float(value))
-    return value if isinstance(value, Tensor) and not value.is_complex() else None
+    if not isinstance(value, Tensor) or value.is_complex():
+        return None
+    return value if value.is_floating_point() else value.double()
 
 
 def near(one: Tensor, other: Tensor) -> bool:
