@@ -11,7 +11,7 @@ from rich.text import Text
 
 from makemore_bp.cli.tables import FoldedTable, output
 from makemore_bp.learning.answer import Answer
-from makemore_bp.learning.told import Blame, told
+from makemore_bp.learning.wording import Blame, worded
 from makemore_bp.text import visible
 
 OUTPUT_LINES = 20  # of what the script printed
@@ -26,7 +26,7 @@ STYLES = {
 def show_learner(answer: Answer, text: str, solution: str | None = None) -> None:
     """The table, then every mistake with its diagnosis, then what comes next. ``text`` is the
     learner's file; ``solution`` names the gradient whose line is shown repaired, or ``all``."""
-    out, said = output(), told(answer, text, solution)
+    out, said = output(), worded(answer, text, solution)
     _show_output(answer)
     out.print(_table(answer))
     for blame in said.blames:

@@ -27,7 +27,7 @@ from makemore_bp.learning.exercises.checking import Progress
 from makemore_bp.learning.live.saves import INTERVAL, Saves
 from makemore_bp.learning.live.session import Session
 from makemore_bp.learning.notebook import read_source
-from makemore_bp.learning.told import told
+from makemore_bp.learning.wording import worded
 from makemore_bp.text import visible
 
 MARKS = {"exact": "✓", "close": "✓", "wrong": "✗", "shape": "✗", "inherits": "↓", "missing": "·"}
@@ -168,7 +168,7 @@ def _heading(session: Session, out: Console) -> None:
 
 def _verdict(answer: Answer, path: Path, out: Console) -> None:
     """The gradients in a line or two of marks, what is to fix, and what comes next."""
-    said = told(answer, read_source(path).text)
+    said = worded(answer, read_source(path).text)
     marks = [_mark(tensor["name"], tensor["status"]) for tensor in answer["tensors"]]
     out.print(Columns(marks, padding=(0, 2)))
     out.print()

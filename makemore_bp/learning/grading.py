@@ -18,6 +18,7 @@ from makemore_bp.learning.exercises.checking import STEPS, training_progress
 from makemore_bp.learning.reading import exercise_of
 
 COLUMNS = ("hand-in", "file", "right", "expected", "passed", "kinds", "lines", "message")
+_SUFFIXES = (".py", ".ipynb")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Grade:
     expected: int
     passed: bool
     kinds: tuple[str, ...]
-    lines: tuple[int, ...]
+    lines: tuple[int | str, ...]
     message: str
 
     def row(self) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def graded(folder: Path, timeout: float = TIMEOUT) -> Iterator[Grade]:
     files = list(_files(folder))
     if not files:
         raise RequestError(
-            "{folder} holds no hand-ins: Python files, or folders with Python files in them.",
+            "{folder} holds no hand-ins: Python files or notebooks, or folders of them.",
             folder=folder,
         )
     readable: list[tuple[str, Path, dict[str, Any]]] = []
@@ -78,9 +79,10 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
         raise RequestError("{folder} is not a folder of hand-ins.", folder=folder)
     for entry in sorted(folder.iterdir()):
         if entry.is_dir():
-            for path in sorted(entry.glob("*.py")):
-                yield entry.name, path
-        elif entry.suffix == ".py":
+            for path in sorted(entry.iterdir()):
+                if path.suffix in _SUFFIXES:
+                    yield entry.name, path
+        elif entry.suffix in _SUFFIXES:
             yield entry.stem, entry
 
 
@@ -97,7 +99,7 @@ def _grade(who: str, path: Path, answer: Mapping[str, Any]) -> Grade:
         answer["expected"],
         answer["passed"],
         tuple(diagnosis["kind"] for diagnosis in found),
-        tuple(diagnosis["line"] for diagnosis in found if "line" in diagnosis),
+        tuple(d.get("where") or d["line"] for d in found if "line" in d),
         told(answer),
     )
 

@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from makemore_bp.learning.checkers import Checkers
+from makemore_bp.learning.exercises.checking import exercise_files
+from makemore_bp.learning.grading import graded
 from makemore_bp.learning.notebook import read_source
-from makemore_bp.learning.told import Told, told
+from makemore_bp.learning.wording import Wording, worded
 from tests.conftest import Cli
-from tests.notebook.notebooks import NOTEBOOKS, write
+from tests.notebook.notebooks import EXERCISE_2, NOTEBOOKS, write
 
 RIGHT = ("whole", "other sizes", "plots", "training", "colab", "all exercises", "out of order")
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Any, Told]]]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Any, Wording]]]:
     """What is found in each, and what is said of it."""
     folder = tmp_path_factory.mktemp("notebooks")
     found = {}
@@ -26,11 +28,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tupl
         for name, cells in NOTEBOOKS.items():
             path = write(folder / f"{name}.ipynb", cells)
             answer = checkers.check(path)
-            found[name] = answer, told(answer, read_source(path).text)
+            found[name] = answer, worded(answer, read_source(path).text)
     yield found
 
 
-Answers = dict[str, tuple[Any, Told]]
+Answers = dict[str, tuple[Any, Wording]]
 
 
 @pytest.mark.parametrize("name", [*RIGHT, "functions"])
@@ -78,3 +80,14 @@ def test_the_command_judges_a_notebook_draws_it_and_leaves_it_alone(
     assert "dbnvar, cell 9, line 21: sign" in result.out
     assert "cell 9, line 21" in (tmp_path / "mine.html").read_text()
     assert path.read_bytes() == before
+
+
+def test_an_exercise_may_be_a_notebook_and_so_may_a_hand_in(tmp_path: Path) -> None:
+    second = write(tmp_path / "anna.ipynb", ["# Exercise 2: in one step", EXERCISE_2])
+    assert exercise_files(second) == {2: second}
+    write(tmp_path / "bo.ipynb", ["%matplotlib inline", "dlogprobs = -logprobs"])
+    (tmp_path / "carl.ipynb").write_text("{")
+    anna, bo, carl = graded(tmp_path)
+    assert (anna.right, anna.passed) == (1, True)
+    assert bo.lines == ("cell 2, line 1",)
+    assert "is not a whole notebook" in carl.message

@@ -8,7 +8,7 @@ from typing import Any
 from makemore_bp.learning.live.present import Present
 from makemore_bp.learning.page.graph import MARKS
 from makemore_bp.learning.page.panel import MEANINGS
-from makemore_bp.learning.told import Blame, Told, told
+from makemore_bp.learning.wording import Blame, Wording, worded
 
 # Notebooks say in their own ways whether they are dark; where none does, the system decides.
 _DARK = (
@@ -86,8 +86,8 @@ class Verdict:
         )
 
     @property
-    def _said(self) -> Told:
-        return told(self._present.answer, self._present.source.text)
+    def _said(self) -> Wording:
+        return worded(self._present.answer, self._present.source.text)
 
     @property
     def _tensors(self) -> list[dict[str, Any]]:
@@ -146,11 +146,11 @@ def _texts(blame: Blame) -> list[str]:
     return [f"  {text}" for text in (blame.text, blame.more) if text]
 
 
-def _failure(said: Told) -> list[str]:
+def _failure(said: Wording) -> list[str]:
     return [f"{said.ended} {said.failure}"] if said.failure else []
 
 
-def _reasons(said: Told) -> str:
+def _reasons(said: Wording) -> str:
     if not said.reasons:
         return ""
     reasons = _paragraphs(said.reasons)

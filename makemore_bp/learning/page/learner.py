@@ -10,8 +10,8 @@ from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.notebook import Source, in_cells
 from makemore_bp.learning.page.lecture import passed_through
 from makemore_bp.learning.page.model import Line, Pass, Verdict
-from makemore_bp.learning.told import Blame, told
 from makemore_bp.learning.values import as_tensor
+from makemore_bp.learning.wording import Blame, worded
 from makemore_bp.network.passes import Network
 
 
@@ -21,7 +21,7 @@ def judged(
     """The page of a learner's pass. ``blocks`` are what the script executed, None if it is not
     Python; ``source`` knows where its lines stand."""
     answer = in_cells(answer, source)
-    said = told(answer, source.text)
+    said = worded(answer, source.text)
     blames = {blame.name: blame for blame in said.blames}
     verdicts = {
         tensor["name"]: _verdict(tensor, blames.get(tensor["name"]), blocks, truth, source)

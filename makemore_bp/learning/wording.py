@@ -28,7 +28,7 @@ class Blame:
 
 
 @dataclass(frozen=True)
-class Told:
+class Wording:
     """blames: what to fix; reasons: why something is close and not exact; remarks: what else there
     is to know; failure: an error, or nothing; ended: what it means; verdict: the last line."""
 
@@ -40,7 +40,7 @@ class Told:
     verdict: str
 
 
-def told(answer: Answer, text: str, solution: str | None = None) -> Told:
+def worded(answer: Answer, text: str, solution: str | None = None) -> Wording:
     """Everything that is said of an answer, harmless for a terminal. ``text`` is the script;
     ``solution`` names the gradient whose line is shown repaired, or ``all``."""
     lines, error = text.splitlines(), answer["error"]
@@ -48,7 +48,7 @@ def told(answer: Answer, text: str, solution: str | None = None) -> Told:
         _blame(tensor, lines, solution in ("all", tensor["name"], place(tensor)))
         for tensor in mistakes(answer)
     )
-    return Told(
+    return Wording(
         blames,
         tuple(_reasons(answer)),
         tuple(_remarks(answer)),
