@@ -121,8 +121,8 @@ def gradcheck(
             "--explain, --solution, --case and --file do not go together, but for --solution with "
             "--file. Take one of them."
         )
-    if watch and (file is None or html is not None or as_json):
-        raise RequestError("--watch goes with --file alone, without --html and --json.")
+    if watch and (file is None or html is not None or solution is not None or as_json):
+        raise RequestError("--watch goes with --file, and without --html, --solution and --json.")
     if html is not None and (explain is not None or case is not None):
         raise RequestError("--html goes with --file or with a configuration's own pass.")
     if file is None and (explain is not None or solution is not None):

@@ -170,7 +170,12 @@ def test_the_command_writes_a_page_and_replaces_only_its_own(cli: Cli, tmp_path:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--watch",), ("--html", "p.html", "--explain", "dh"), ("--html", "p.html", "--case", "all")],
+    [
+        ("--watch",),
+        ("--watch", "--file", "f.py", "--solution", "all"),
+        ("--html", "p.html", "--explain", "dh"),
+        ("--html", "p.html", "--case", "all"),
+    ],
 )
 def test_options_that_do_not_go_together_are_refused(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert cli("gradcheck", *arguments).code == 2

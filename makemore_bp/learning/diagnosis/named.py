@@ -20,7 +20,7 @@ from makemore_bp.learning.diagnosis.numbers import factor_text
 from makemore_bp.learning.diagnosis.replay import is_true
 from makemore_bp.learning.truth import Truth
 
-Wording = tuple[Kind, str]
+Told = tuple[Kind, str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Case:
         return tensor.shape == self.value.shape and is_true(self.value, tensor.double(), noise)
 
 
-def recognised(case: Case) -> Iterator[Wording]:
+def recognised(case: Case) -> Iterator[Told]:
     """The mistakes that a value shows, the surest first."""
     value, true = case.value, case.true
     if not bool(torch.isfinite(value).all()):
@@ -75,7 +75,7 @@ def _not_finite(tensor: Tensor) -> str:
     )
 
 
-def _another_gradient(case: Case) -> Iterator[Wording]:
+def _another_gradient(case: Case) -> Iterator[Told]:
     for other, gradient in case.truth.gradients.items():
         if other != case.name and scale(gradient) > case.truth.noise(other) * 1e3:
             if not case.reproduces(gradient):
@@ -89,14 +89,14 @@ def _another_gradient(case: Case) -> Iterator[Wording]:
                 yield Kind.exchanged, f"this is the gradient of {other}, not of {case.name}"
 
 
-def _multiples(case: Case) -> Iterator[Wording]:
+def _multiples(case: Case) -> Iterator[Told]:
     factor = multiple(case.value, case.true)
     if factor is not None:
         kind, text = factor_text(factor, case.sizes, case.shown)
         yield kind, text
 
 
-def _branches(case: Case) -> Iterator[Wording]:
+def _branches(case: Case) -> Iterator[Told]:
     """Of the tensors that read this one, what one gives back is left out or has a wrong factor."""
     terms = case.truth.terms(case.name)
     large = {name: term for name, term in terms.items() if scale(term) > _nothing(case)}
@@ -107,7 +107,7 @@ def _nothing(case: Case) -> float:
     return 1e3 * case.truth.noise(case.name)
 
 
-def _off(case: Case, terms: Mapping[str, Tensor], what: Callable[[str], str]) -> Iterator[Wording]:
+def _off(case: Case, terms: Mapping[str, Tensor], what: Callable[[str], str]) -> Iterator[Told]:
     if len(terms) < 2:
         return
     full = [term.expand_as(case.true) for term in terms.values()]
@@ -123,7 +123,7 @@ def _off(case: Case, terms: Mapping[str, Tensor], what: Callable[[str], str]) ->
             yield factor_text(c, case.sizes, what(name))
 
 
-def _forms(case: Case) -> Iterator[Wording]:
+def _forms(case: Case) -> Iterator[Told]:
     names: dict[str, Any] = {**case.truth.tensors}
     names |= {"d" + name: gradient for name, gradient in case.truth.gradients.items()}
     arriving = frozenset("d" + name for name in case.truth.gradients) | {"Yb", "logits"}
@@ -135,7 +135,7 @@ def _forms(case: Case) -> Iterator[Wording]:
             yield from _off(case, known, lambda name: f"the branch {name}")
 
 
-def _superfluous(case: Case) -> Iterator[Wording]:
+def _superfluous(case: Case) -> Iterator[Told]:
     for name, tensor in case.tensors.items():
         if name == case.shown or not _spreads(tensor, case.true) or scale(tensor) == 0:
             continue
@@ -153,7 +153,7 @@ def _superfluous(case: Case) -> Iterator[Wording]:
             yield Kind.start, f"every entry is off by {number:g}: it does not start from zero"
 
 
-def _spread_again(case: Case) -> Iterator[Wording]:
+def _spread_again(case: Case) -> Iterator[Told]:
     """A sum or mean over an axis that broadcasting spreads out again."""
     for axis in range(case.true.dim()):
         for name in ("sum", "mean"):
@@ -165,7 +165,7 @@ def _spread_again(case: Case) -> Iterator[Wording]:
                 )
 
 
-def _rows(case: Case) -> Iterator[Wording]:
+def _rows(case: Case) -> Iterator[Told]:
     """Right, but for some rows."""
     noise = max(case.truth.noise(case.name), 1e-10 * scale(case.true))
     for axis in range(min(2, case.true.dim())):
@@ -180,7 +180,7 @@ def _rows(case: Case) -> Iterator[Wording]:
             yield Kind.index, f"{what}{many} {how}: {shown}; all others are right"
 
 
-def _layout(case: Case) -> Iterator[Wording]:
+def _layout(case: Case) -> Iterator[Told]:
     value, true = case.value.double(), case.true
     if true.dim() == 2 and case.reproduces(true.T):
         yield Kind.transposed, "rows and columns are exchanged"
@@ -198,7 +198,7 @@ def _layout(case: Case) -> Iterator[Wording]:
         yield from _not_reduced(case)
 
 
-def _not_reduced(case: Case) -> Iterator[Wording]:
+def _not_reduced(case: Case) -> Iterator[Told]:
     value, true = case.value.double(), case.true
     for axis in range(value.dim()):
         for keep in (True, False):
