@@ -49,11 +49,11 @@ def done(request: Mapping[str, Any], progress: Path | None = None) -> dict[str, 
 
 def _drawing(request: Mapping[str, Any]) -> Callable[..., str]:
     from makemore_bp.learning.page.document import document
-    from makemore_bp.learning.page.learner import judged
+    from makemore_bp.learning.page.learner import learner_pass
 
     source = source_of(request)
     title = Path(request["path"]).name
-    return lambda *found: document(judged(title, source, *found))
+    return lambda *found: document(learner_pass(title, source, *found))
 
 
 def _mark(script: Script, progress: Path | None) -> None:

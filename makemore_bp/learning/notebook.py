@@ -220,7 +220,8 @@ def _left_out(cells: Sequence[Cell], label: str) -> Iterator[str]:
     ]
     more = f" and {len(commands) - _SHOWN} more" if len(commands) > _SHOWN else ""
     if commands:
-        yield f"Left out, for it speaks to the notebook: {', '.join(commands[:_SHOWN])}{more}."
+        shown = ", ".join(commands[:_SHOWN])
+        yield f"Left out, because they are commands to the notebook: {shown}{more}."
 
 
 def _broken(cells: Sequence[Cell], label: str) -> Iterator[str]:

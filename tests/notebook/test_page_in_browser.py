@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from makemore_bp.learning.page.document import document
-from makemore_bp.learning.page.learner import judged
+from makemore_bp.learning.page.learner import learner_pass
 from makemore_bp.learning.page.model import Pass
 from makemore_bp.network.passes import LECTURE_ORDER
 from tests.notebook.cells_here import present
@@ -23,7 +23,7 @@ WIDTHS = (1280, 390)
 
 def _judged() -> Pass:
     found = present("one mistake")
-    return judged("mine.ipynb", found.source, found.answer, found.blocks, found.truth)
+    return learner_pass("mine.ipynb", found.source, found.answer, found.blocks, found.truth)
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from makemore_bp.gradcheck.check import check
 from makemore_bp.learning.live.present import Present
 from makemore_bp.learning.page.document import document
 from makemore_bp.learning.page.layout import layout
-from makemore_bp.learning.page.learner import judged
+from makemore_bp.learning.page.learner import learner_pass
 from makemore_bp.learning.page.lecture import walk
-from makemore_bp.learning.page.model import Line, Node, Pass, Verdict
+from makemore_bp.learning.page.model import Judgement, Line, Node, Pass
 from makemore_bp.learning.page.numbers import encoded
 from makemore_bp.network.passes import LECTURE_ORDER, Network
 from tests.conftest import Cli
@@ -40,7 +40,7 @@ def _walk(switch: str = "op-by-op") -> Pass:
 @cache
 def _judged() -> Pass:
     found = present("one mistake")
-    return judged("mine.ipynb", found.source, found.answer, found.blocks, found.truth)
+    return learner_pass("mine.ipynb", found.source, found.answer, found.blocks, found.truth)
 
 
 def _own(found: Present, name: str) -> torch.Tensor:
@@ -128,7 +128,7 @@ def test_the_numbers_are_those_of_the_gradients_to_the_last_bit() -> None:
 def test_a_large_network_is_cropped_to_the_pages_size() -> None:
     node = Node("x", (3000, 2000), "", ("loss = x.sum()",), (), torch.randn(3000, 2000))
     large = Node(
-        "y", (500, 4000), "", (), (), torch.randn(500, 4000), Verdict(own=torch.ones(500, 4000))
+        "y", (500, 4000), "", (), (), torch.randn(500, 4000), Judgement(own=torch.ones(500, 4000))
     )
     page = document(Pass("Large", (node, large), ("loss = x.sum() + y.sum()", ("x", "y"))))
     assert len(page.encode()) < LARGEST
@@ -148,7 +148,7 @@ def test_double_precision_keeps_its_bits() -> None:
 
 def test_text_from_a_learners_file_cannot_become_markup() -> None:
     nasty = "</script><img src=x onerror=alert(1)>"
-    verdict = Verdict("wrong", (nasty,), (Line(nasty, nasty),))
+    verdict = Judgement("wrong", (nasty,), (Line(nasty, nasty),))
     node = Node("x", (1,), nasty, (nasty,), (), torch.ones(1), verdict, nasty, nasty, nasty)
     page = document(Pass(nasty, (node,), (nasty, ("x",)), (nasty,), own=True))
     assert "<img" not in page

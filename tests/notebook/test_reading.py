@@ -98,7 +98,7 @@ def test_commands_are_left_out_line_by_line(text: str, python: str, left_out: li
 def test_what_is_left_out_is_said(path: Path) -> None:
     source = read_notebook(_notebook(path, "a = 1", "%matplotlib inline\n!ls"))
     assert source.notes == (
-        "Left out, for it speaks to the notebook: %matplotlib inline (cell 2, line 1), "
+        "Left out, because they are commands to the notebook: %matplotlib inline (cell 2, line 1), "
         "!ls (cell 2, line 2).",
     )
 

@@ -58,11 +58,11 @@ class Verdict:
     def page(self) -> str:
         """The pass as a picture: a whole HTML page."""
         from makemore_bp.learning.page.document import document
-        from makemore_bp.learning.page.learner import judged
+        from makemore_bp.learning.page.learner import learner_pass
 
         found = self._present
         return document(
-            judged("This notebook", found.source, found.answer, found.blocks, found.truth)
+            learner_pass("This notebook", found.source, found.answer, found.blocks, found.truth)
         )
 
     def __repr__(self) -> str:

@@ -9,13 +9,13 @@ from makemore_bp.learning.blocks import Blocks, Home
 from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.notebook import Source, in_cells
 from makemore_bp.learning.page.lecture import passed_through
-from makemore_bp.learning.page.model import Line, Pass, Verdict
+from makemore_bp.learning.page.model import Judgement, Line, Pass
 from makemore_bp.learning.values import as_tensor
 from makemore_bp.learning.wording import Blame, worded
 from makemore_bp.network.passes import Network
 
 
-def judged(
+def learner_pass(
     title: str, source: Source, answer: dict[str, Any], blocks: Blocks | None, truth: LectureTruth
 ) -> Pass:
     """The page of a learner's pass. ``blocks`` are what the script executed, None if it is not
@@ -23,17 +23,17 @@ def judged(
     answer = in_cells(answer, source)
     said = worded(answer, source.text)
     blames = {blame.name: blame for blame in said.blames}
-    verdicts = {
-        tensor["name"]: _verdict(tensor, blames.get(tensor["name"]), blocks, truth, source)
+    judgements = {
+        tensor["name"]: _judgement(tensor, blames.get(tensor["name"]), blocks, truth, source)
         for tensor in answer["tensors"]
     }
     remarks = (said.verdict, *filter(None, [said.failure]))
-    return passed_through(title, Network.of(), truth.reference, verdicts, remarks, own=True)
+    return passed_through(title, Network.of(), truth.reference, judgements, remarks, own=True)
 
 
-def _verdict(
+def _judgement(
     tensor: Answer, blame: Blame | None, blocks: Blocks | None, truth: LectureTruth, source: Source
-) -> Verdict:
+) -> Judgement:
     name = tensor["name"]
     home = blocks.home(name) if blocks is not None else None
     said = (tensor.get("unfinished"), tensor.get("why_close"))
@@ -42,7 +42,7 @@ def _verdict(
     if blocks is not None and home is not None:
         mine = _statements(blocks, home, source)
         own, _ = as_tensor(home.value, truth.reference[name])
-    return Verdict(
+    return Judgement(
         status=str(tensor["status"]),
         said=(blame.text,) if blame is not None else tuple(filter(None, said)),
         mine=mine,

@@ -10,7 +10,7 @@ from torch import Tensor
 from makemore_bp.gradcheck import derivations
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.equations import Equation, equations
-from makemore_bp.learning.page.model import Node, Pass, Verdict
+from makemore_bp.learning.page.model import Judgement, Node, Pass
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Rule
 
@@ -21,23 +21,23 @@ def walk(title: str, network: Network, true: Mapping[str, Tensor], found: Check)
     known = {report.name: true[report.name] for report in found.tensors}
     right = sum(report.passed for report in found.tensors)
     remark = f"{right} of {len(known)} gradients are right. Loss {found.loss:.4f}."
-    verdicts = {r.name: Verdict(str(r.status)) for r in found.tensors if not r.passed}
-    return passed_through(title, network, known, verdicts, (remark,), own=not found.passed)
+    judgements = {r.name: Judgement(str(r.status)) for r in found.tensors if not r.passed}
+    return passed_through(title, network, known, judgements, (remark,), own=not found.passed)
 
 
 def passed_through(
     title: str,
     network: Network,
     true: Mapping[str, Tensor],
-    verdicts: Mapping[str, Verdict],
+    judgements: Mapping[str, Judgement],
     remarks: tuple[str, ...],
     own: bool,
 ) -> Pass:
-    """A pass through ``network``: ``true`` and ``verdicts`` are by tensor name, ``own`` says
+    """A pass through ``network``: ``true`` and ``judgements`` are by tensor name, ``own`` says
     whether somebody's gradients are judged."""
     lines = {equation.name: equation for equation in equations(network)}
     nodes = tuple(
-        _node(rule, lines, true, verdicts.get(rule.__name__[1:], Verdict()))
+        _node(rule, lines, true, judgements.get(rule.__name__[1:], Judgement()))
         for rule in network.rules
         if rule.__name__[1:] in true
     )
@@ -45,7 +45,7 @@ def passed_through(
 
 
 def _node(
-    rule: Rule, lines: Mapping[str, Equation], true: Mapping[str, Tensor], verdict: Verdict
+    rule: Rule, lines: Mapping[str, Equation], true: Mapping[str, Tensor], judgement: Judgement
 ) -> Node:
     name = rule.__name__[1:]
     return Node(
@@ -55,7 +55,7 @@ def _node(
         used=tuple(_text(line) for line in lines.values() if name in line.reads),
         reads=_reads(name, lines, true),
         truth=true[name],
-        verdict=verdict,
+        judgement=judgement,
         rule=derivations.line(rule),
         idea=_idea(rule),
         derivation=derivations.explain(name),

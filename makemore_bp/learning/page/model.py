@@ -20,7 +20,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What is said of a gradient. status: empty where nobody judges. heading, said: a line and
     paragraphs. mine: the learner's statements. own: the learner's gradient, if there is one."""
 
@@ -46,15 +46,15 @@ class Node:
     used: tuple[str, ...]
     reads: tuple[str, ...]
     truth: Tensor
-    verdict: Verdict = Verdict()
+    judgement: Judgement = Judgement()
     rule: str = ""
     idea: str = ""
     derivation: str = ""
 
     @property
     def status(self) -> str:
-        """The verdict in a word."""
-        return self.verdict.status
+        """The judgement in a word."""
+        return self.judgement.status
 
 
 @dataclass(frozen=True)

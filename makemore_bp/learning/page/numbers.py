@@ -25,7 +25,7 @@ def encoded(shown: Pass) -> dict[str, Any]:
 
 def _numbers(node: Node, side: int) -> Mapping[str, Any]:
     truth = rows(node.truth)
-    own = rows(node.verdict.own) if comparable(node) and node.verdict.own is not None else None
+    own = rows(node.judgement.own) if comparable(node) and node.judgement.own is not None else None
     same = own is not None and _same(own, truth)
     return {
         "shape": list(node.shape),
@@ -47,7 +47,9 @@ def rows(tensor: Tensor) -> Tensor:
 
 def comparable(node: Node) -> bool:
     """Whether the learner's numbers can be laid beside the true ones, entry by entry."""
-    return node.verdict.own is not None and rows(node.verdict.own).shape == rows(node.truth).shape
+    return (
+        node.judgement.own is not None and rows(node.judgement.own).shape == rows(node.truth).shape
+    )
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -61,7 +63,7 @@ def _size(tensor: Tensor) -> int:
 def _cost(node: Node, side: int) -> int:
     truth = rows(node.truth)
     shown = min(truth.shape[0], side) * min(truth.shape[1], side)
-    several = 1 if node.verdict.own is None or not comparable(node) else 2
+    several = 1 if node.judgement.own is None or not comparable(node) else 2
     return shown * _size(truth) * several * 4 // 3
 
 

@@ -1,4 +1,4 @@
-"""What the page says of one tensor: verdict, lines, numbers, idea, derivation."""
+"""What the page says of one tensor: judgement, lines, numbers, idea, derivation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _panel(shown: Pass, place: int, node: Node) -> str:
         _said(shown, node),
         _code("Forward, where it is read", node.used),
         _code("Forward, where it comes from", [node.made] if node.made else []),
-        _mine(node.verdict.mine) if shown.own else "",
+        _mine(node.judgement.mine) if shown.own else "",
         f'<p class="idea"><b>Idea.</b> {paragraph(shown, node.idea)}</p>' if node.idea else "",
         _code("Backward", [] if shown.own else [node.rule]),
         _maps(node),
@@ -60,9 +60,9 @@ def _chip(status: str) -> str:
 
 
 def _said(shown: Pass, node: Node) -> str:
-    heading = node.verdict.heading
+    heading = node.judgement.heading
     said = f"<p><b>{escape(visible(heading))}</b></p>" if heading else ""
-    said += "".join(f"<p>{paragraph(shown, text)}</p>" for text in node.verdict.said)
+    said += "".join(f"<p>{paragraph(shown, text)}</p>" for text in node.judgement.said)
     if node.status == "inherits" and shown.origins(node.name):
         origins = links(shown.origins(node.name))
         said += f"<p>Nothing is to be changed here. The mistake starts at {origins}.</p>"
