@@ -112,6 +112,7 @@ class Blocks:
     def __init__(self, trace: Trace, tensors: Collection[str]) -> None:
         self.trace, self.tensors = trace, tensors
         self.told = told_by(trace.source.tree, tensors)
+        self._homes: dict[str, Home | None] = {}
         self._frames: dict[int, list[tuple[int, Step]]] = {}
         for at, step in enumerate(trace.steps):
             self._frames.setdefault(step.frame, []).append((at, step))
@@ -133,6 +134,11 @@ class Blocks:
 
     def home(self, tensor: str) -> Home | None:
         """Where the gradient of ``tensor`` is made; None if nowhere."""
+        if tensor not in self._homes:
+            self._homes[tensor] = self._found(tensor)
+        return self._homes[tensor]
+
+    def _found(self, tensor: str) -> Home | None:
         home = self._in(self.top, tensor)
         if home is not None and home.value is not None:
             return self._inner(home, tensor)

@@ -109,6 +109,7 @@ class Recorder:
         self._calls: dict[types.CodeType, int] = {}
         self._frames: dict[int, tuple[types.FrameType, int]] = {}
         self._freezer = Freezer()
+        self._closed = False
         names[HOOK] = self.before
 
     def instrumented(self, statement: ast.stmt) -> ast.Module:
@@ -130,6 +131,8 @@ class Recorder:
 
     def before(self, number: int) -> None:
         """Called before each statement of the script."""
+        if self._closed:  # the statements are run again, for the diagnosis
+            return
         self.count += 1
         if number >= 0:
             self.line = self._lines[number]
@@ -168,6 +171,7 @@ class Recorder:
     def trace(self) -> Trace:
         """What was taken down. Frames are let go of."""
         end = self._freezer.snapshot(self.names)
+        self._closed = True
         self._frames.clear()
         return Trace(self.source, self.steps, end, self.functions)
 

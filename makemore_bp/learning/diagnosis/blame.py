@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -17,6 +17,8 @@ from makemore_bp.learning.diagnosis.named import Case, recognised
 from makemore_bp.learning.diagnosis.operations import SIZES
 from makemore_bp.learning.diagnosis.repair import Repairs
 from makemore_bp.learning.diagnosis.replay import Bench, Given, exact, is_true, near
+from makemore_bp.learning.diagnosis.walk import called
+from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.truth import Truth
 
 SURE = 2.6  # the cost up to which a repair goes before what the value itself shows
@@ -81,7 +83,7 @@ class Blame:
         value = bench.true()
         if value is None or value.shape != self._truth.gradients[self._name].shape:
             return None
-        if scale(value) == 0 and scale(self._truth.gradients[self._name]):
+        if scale(value) == 0 and all(_is_start(unit.node) for unit in bench.nodes):
             return f"{self._shown} starts at zero, and nothing is added to it yet."
         missing = self._missing(value, bench)
         if missing is None:
@@ -116,6 +118,9 @@ class Blame:
         """The kind of mistake and its place; None if ``zero``, where only a repair counts, and
         there is none."""
         if zero:
+            early = self._read_early(bench, bench.random, bench.right_at_random)
+            if early is not None:
+                return early
             repairs = Repairs(bench, bench.random, bench.right_at_random)
             found = repairs.best()
             return repairs.diagnosis(found, self._hint) if found is not None else None
@@ -149,19 +154,24 @@ class Blame:
 
     def _events(self, bench: Bench) -> Diagnosis | None:
         """The mistake is in the order of events: a gradient read too early, a changed tensor."""
-        world = self._truth.gradients
+        early = self._read_early(bench, self._truth.gradients, bench.agrees)
+        return early or self._changed_forward(bench)
+
+    def _read_early(
+        self, bench: Bench, world: Mapping[str, Tensor], right: Callable[[Tensor | None], bool]
+    ) -> Diagnosis | None:
         for read, indices in bench.reads().items():
             unit = self._home.block.units[indices[0]]
             place = self._blocks.places(unit.before.names)[read]
             if read not in world or not bench.unfinished(place, indices[0]):
                 continue
-            if bench.agrees(bench.run(world, given=Given(finished=True))):
+            if right(bench.run(world, given=Given(finished=True))):
                 text = (
                     f"It is computed from {place} as it was after line "
                     f"{self._last_write(place.root, indices[0])}, before {place} was complete."
                 )
                 return Diagnosis(Kind.wrong_input, text, self._hint, unit.node.lineno)
-        return self._changed_forward(bench)
+        return None
 
     def _last_write(self, root: str, index: int) -> int:
         for unit in reversed(self._home.block.units[:index]):
@@ -212,14 +222,28 @@ class Blame:
         writes = [i for i in bench.plan if bench.block.units[i].writes(self._home.place)]
         before: Tensor | None = None
         for index in writes if len(writes) > 1 else ():
+            if "empty" in self._segment(bench.block.units[index].node):
+                continue
             value = bench.run(self._truth.gradients, upto=index)
             if value is None:
                 break
             step = value if before is None else _difference(value, before)
             if step is None or not self._is_branch(step):
-                return bench.block.units[index].node.lineno
+                return self._inner_line(bench.block.units[index].node)
             before = value
-        return bench.block.units[writes[-1] if writes else bench.last].node.lineno
+        return self._inner_line(bench.block.units[writes[-1] if writes else bench.last].node)
+
+    def _inner_line(self, node: ast.stmt) -> int:
+        """For a loop, the statement inside that changes the gradient."""
+        root = self._home.place.root
+        inner = [
+            each
+            for each in ast.walk(node)
+            if isinstance(each, ast.stmt)
+            and not hasattr(each, "body")
+            and root in changed_by_name(each)
+        ]
+        return inner[0].lineno if inner else node.lineno
 
     def _is_branch(self, step: Tensor) -> bool:
         terms = self._truth.terms(self._name)
@@ -248,6 +272,12 @@ class Blame:
 
     def _segment(self, node: ast.stmt) -> str:
         return self._blocks.trace.source.segment(node)
+
+
+def _is_start(node: ast.stmt) -> bool:
+    """Whether a statement only makes an empty tensor."""
+    value = node.value if isinstance(node, ast.Assign) else None
+    return isinstance(value, ast.Call) and "zeros" in called(value)
 
 
 def _difference(one: Tensor, other: Tensor) -> Tensor | None:

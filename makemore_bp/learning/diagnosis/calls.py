@@ -28,7 +28,7 @@ def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
     if name in SUMS and subject is not None:
         yield from _reduction(node, name, subject, show)
     elif name in FUNCTIONS and subject is not None:
-        yield from _function(node, name, subject, show)
+        yield from _function(node, name, subject, words, show)
     elif name in ("view", "reshape", "transpose", "permute", "flatten") and subject is not None:
         yield from _layout(node, name, subject, words, show)
     elif name in STARTS:
@@ -155,8 +155,15 @@ def _renamed(node: ast.Call, name: str) -> ast.expr:
     return ast.Call(ast.Name(name, ast.Load()), node.args, node.keywords)
 
 
-def _function(node: ast.Call, name: str, subject: ast.expr, show: Show) -> Changes:
+def _function(
+    node: ast.Call, name: str, subject: ast.expr, words: Words, show: Show
+) -> Changes:  # fmt: skip
     inner = show(subject)
+    if isinstance(subject, ast.Name) and subject.id in words.gradients:
+        text = f"{name} is applied to the gradient {inner}, which must be multiplied by the slope"
+        for other in words.floats:
+            product = ast.BinOp(subject, ast.Mult(), ast.Name(other, ast.Load()))
+            yield product, Kind.operation, text, 3.2
     text = f"{name} is applied to {inner}, where {inner} itself belongs"
     yield subject, Kind.operation, text, 2.2
     for other in FUNCTIONS:

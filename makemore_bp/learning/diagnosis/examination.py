@@ -146,9 +146,9 @@ class _Examiner:
         self, name: str, bench: Bench, found: Finding, verdict: bool | None, blame: Blame
     ) -> Finding:
         """The statements are right in a true world, or nothing can be said by running them."""
-        reads = [read for read in bench.reads() if read in self.truth.gradients]
-        above = [read for read in reads if not self.finding(read).right]
-        if verdict and above:
+        order = list(self.truth.gradients)
+        earlier = {*order[: order.index(name)], *bench.reads()} & self.homes.keys()
+        if verdict and any(not self.finding(other).right for other in earlier):
             return replace(found, report=_status(found, "inherits"))
         if verdict is None and self._follows(name):
             return replace(found, report=_status(found, "inherits"))

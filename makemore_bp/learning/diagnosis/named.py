@@ -169,7 +169,8 @@ def _rows(case: Case) -> Iterator[Told]:
     """Right, but for some rows."""
     noise = max(case.truth.noise(case.name), 1e-10 * scale(case.true))
     for axis in range(min(2, case.true.dim())):
-        off = (case.value.double() - case.true).abs().movedim(axis, 0).flatten(1).amax(1) > noise
+        off = (case.value.double() - case.true).abs().movedim(axis, 0)
+        off = off.reshape(len(off), -1).amax(1) > noise
         wrong = off.nonzero().flatten().tolist()
         if 0 < len(wrong) <= max(1, len(off) // 4) and len(off) > 3:
             what = ("row", "column")[axis]

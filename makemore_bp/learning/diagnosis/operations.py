@@ -23,7 +23,9 @@ BESSEL = "Only the variance divides by n - 1 (Bessel's correction), the means di
 def changes(spot: Spot, words: Words, show: Show) -> Changes:
     """Every expression that may have been meant at a spot, with kind, sentence and cost."""
     node = spot.node
-    if isinstance(node, ast.Constant):
+    if isinstance(node, ast.Constant) and _of_shape(spot.parent):
+        yield from _length(spot.parent, node, show)
+    elif isinstance(node, ast.Constant):
         yield from _constant(spot, node, words)
     elif isinstance(node, ast.Name):
         yield from _name(spot, node, words)
@@ -51,6 +53,23 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
         yield from _slice(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
         yield from _wrapped(spot, words, show)
+
+
+def _of_shape(parent: ast.AST) -> bool:
+    return (
+        isinstance(parent, ast.Subscript)
+        and isinstance(parent.value, ast.Attribute)
+        and parent.value.attr == "shape"
+    )
+
+
+def _length(parent: ast.AST, node: ast.Constant, show: Show) -> Changes:
+    """The length of another axis."""
+    assert isinstance(parent, ast.Subscript)
+    for axis in (0, 1, 2):
+        if axis != node.value:
+            text = f"{show(parent)} stands where {show(parent.value)}[{axis}] belongs"
+            yield ast.Constant(axis), Kind.factor, text, 2
 
 
 def _number_or(kind: Kind, spot: Spot) -> Kind:
@@ -83,13 +102,17 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
         return
     for number in dict.fromkeys((*NUMBERS, -value, value + 1, value - 1, 2 * value, value / 2,
                                  1e-5, 1.0 / value if value else 1)):  # fmt: skip
-        if number != value:
+        if number != value and not (number == 0 and _is_sum(spot.parent)):
             yield ast.Constant(number), *_number(spot, value, number)
     if not spot.exponent and not spot.index:
         for name in words.integers:
             if name in SIZES:
                 text = f"the number {value:g} stands where {name} belongs"
                 yield _named(name), Kind.factor, text, 2.5
+
+
+def _is_sum(parent: ast.AST) -> bool:
+    return isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add | ast.Sub)
 
 
 def _number(spot: Spot, old: float, new: float) -> tuple[Kind, str, float]:
@@ -188,7 +211,7 @@ def _other_operator(
         must = "multiplied by it" if old is ast.Div else "divided by it"
         text = f"{show(node.left)} is {done} {right} where it must be {must}"
         plain = _is_number(node.right)
-        return (Kind.factor if plain else Kind.operation), text, 2
+        return (Kind.factor if plain else Kind.operation), text, 1.9
     text = f"{show(node)} has {_OPERATORS[old][0]} where {_OPERATORS[new][0]} belongs"
     return _number_or(Kind.operation, spot), text, 2.5
 
@@ -217,6 +240,8 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
 
 def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple[Kind, str, float]:
     what = show(gone)
+    if isinstance(spot.parent, ast.Compare):
+        return Kind.index, f"{what} does not belong there: it shifts the place", 2
     if spot.index:
         return Kind.index, f"{what} does not belong into the index", 2
     if isinstance(op, ast.Add | ast.Sub):
@@ -224,7 +249,7 @@ def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple
             return Kind.epsilon, f"epsilon ({what}) does not belong there", 2
         return Kind.extra_term, f"the term {what} does not belong there", 2
     if isinstance(op, ast.Pow):
-        return Kind.missing_factor, f"the exponent {what} does not belong there", 2
+        return Kind.operation, f"the exponent {what} does not belong there", 2
     if _is_number(gone):
         done = "the division by " if isinstance(op, ast.Div) else "the factor "
         return Kind.factor, f"{done}{what} does not belong there", 2

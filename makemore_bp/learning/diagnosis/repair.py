@@ -6,7 +6,7 @@ import ast
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from makemore_bp.learning.blocks import Unit
+from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.diagnosis.edits import Edit, Words, edits
-from makemore_bp.learning.diagnosis.kinds import Diagnosis, Repair
+from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind, Repair
 from makemore_bp.learning.diagnosis.replay import Bench, Change
 from makemore_bp.learning.places import tensor_meant
 
-SECONDS = 1.5  # for one gradient
+# Of processor time, so that a busy machine finds the same.
+SECONDS = 3.0  # for one gradient
 PAIRS = 0.6  # for two changes at once
 LIKELY = 2.2  # the cost up to which a change is tried together with another
 
@@ -52,7 +54,7 @@ class Repairs:
         """``accepts`` says whether a value is what the gradient should be in ``world``."""
         self._bench, self._world, self._accepts = bench, world, accepts
         self._source = source = bench.source
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = time.process_time() + SECONDS
         self._said = frozenset(
             node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)
         )
@@ -65,7 +67,7 @@ class Repairs:
                 break
             if self._makes_true(candidate) and (found is None or candidate.rank < found.rank):
                 found = candidate
-            if time.monotonic() > self._deadline:
+            if time.process_time() > self._deadline:
                 break
         return found
 
@@ -73,18 +75,34 @@ class Repairs:
     def _candidates(self) -> list[Found]:
         """Every single change, the likelier first."""
         found = [
-            Found(edit, site, order)
+            Found(replace(edit, cost=edit.cost + self._shared(site)), site, order)
             for order, (site, unit) in enumerate(self._sites())
             for edit in edits(site, self._words(site, unit), self._shown)
         ]
-        return sorted(found, key=lambda each: each.edit.cost)
+        return sorted((*found, *self._superfluous()), key=lambda each: each.edit.cost)
+
+    def _superfluous(self) -> Iterator[Found]:
+        """Statements that change the gradient and may not belong there."""
+        units = [unit for unit in self._bench.nodes if isinstance(unit.node, ast.AugAssign)]
+        for order, unit in enumerate(units):
+            text = f"this line does not belong there: {self._shown(unit.node)}"
+            edit = Edit(ast.Pass(), unit.node, None, Kind.extra_term, text, 2.4)
+            yield Found(edit, unit.node, order)
+
+    def _shared(self, site: ast.stmt) -> float:
+        """A function that is called at several places is less likely at fault than one call."""
+        if not isinstance(site, ast.FunctionDef):
+            return 0.0
+        calls = sum(_plain_call(node) and node.func.id == site.name  # type: ignore[attr-defined]
+                    for node in ast.walk(self._source.tree))  # fmt: skip
+        return 0.6 if calls > 1 else 0.05
 
     def pair(self) -> tuple[Found, Found] | None:
         """Two changes, in one statement or in two, that make it true together."""
-        deadline = time.monotonic() + PAIRS
+        deadline = time.process_time() + PAIRS
         likely = [found for found in self._candidates if found.edit.cost <= LIKELY]
         for one, other in combinations(likely, 2):
-            if time.monotonic() > deadline:
+            if time.process_time() > deadline:
                 return None
             changes = self._both(one, other)
             if changes and self._accepts(self._bench.run(self._world, *changes)):
@@ -133,10 +151,10 @@ class Repairs:
         ]
         if isinstance(site, ast.FunctionDef):
             inner += [argument.arg for argument in site.args.args]
-        floats = [n for n, v in names.items() if isinstance(v, Tensor) and v.is_floating_point()]
+        own = self._bench.place.root
+        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
         integers = [n for n, v in names.items() if _is_integer(v)]
         tensors = self._bench.truth.gradients
-        own = self._bench.place.root
         return Words(
             floats=list(dict.fromkeys([*floats, *inner])),
             gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
@@ -144,6 +162,14 @@ class Repairs:
             tensor=self._bench.tensor,
             said=self._said,
         )
+
+    def _says_something(self, name: str, value: Any) -> bool:
+        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return False
+        truth = self._bench.truth
+        tensor = tensor_meant(name, truth.gradients)
+        return tensor is None or scale(truth.gradients[tensor]) > truth.noise(tensor)
 
     def _shown(self, node: ast.AST) -> str:
         text = self._source.segment(node) if hasattr(node, "lineno") else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import io
 import types
 import warnings
@@ -23,11 +24,13 @@ from torch import Tensor
 from makemore_bp.learning.blocks import Blocks, Home, Unit
 from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
 
 # Relative to the largest entry; epsilon left out is 1e-7 or more, rounding in float64 1e-13.
 EXACT = 1e-10
+SETTING = "__makemore_bp_setting__"
 SINGLE = 2e-5  # the same where something in the script is float32 whatever comes in
 
 
@@ -83,7 +86,7 @@ class Bench:
         """``last`` is the unit at which the definition in question ends; by default the final one."""
         self.block, self.place, self.tensor, self.truth = home.block, home.place, tensor, truth
         self.last = home.definitions[-1] if last is None else last
-        self.source = blocks.trace.source
+        self._blocks, self.source = blocks, blocks.trace.source
         self._told = blocks.told
         self._worlds: dict[tuple[int, int, Given], World] = {}
 
@@ -192,16 +195,43 @@ class Bench:
         return self.truth.noise(self.tensor) * unit
 
     def _statements(self, index: int, changes: tuple[Change | None, ...]) -> list[ast.stmt]:
-        node: ast.stmt = self.block.units[index].node
-        definitions: list[ast.stmt] = []
-        for change in changes:
-            if change is None:
-                continue
-            if change.old is node:
-                node = change.new
-            elif isinstance(change.old, ast.FunctionDef):
-                definitions.append(change.new)
-        return [*definitions, node]
+        unit = self.block.units[index]
+        new = {change.old: change.new for change in changes if change is not None}
+        node = new.get(unit.node, unit.node)
+        definitions = {
+            old.name: statement for old, statement in new.items() if isinstance(old, ast.FunctionDef)
+        }
+        if unit.opaque:
+            definitions = {**self._makers, **definitions}
+        whole = [self._cut(d, d.name) for d in definitions.values() if isinstance(d, ast.FunctionDef)]
+        compound = isinstance(node, ast.For | ast.While)
+        return [*whole, self._cut(node, self.block.function) if compound else node]
+
+    @cached_property
+    def _makers(self) -> dict[str, ast.stmt]:
+        """The functions of the script in which other gradients are made."""
+        made_in = {home.block.function for home in self._homes.values()}
+        return {
+            node.name: node
+            for node in self.source.tree.body
+            if isinstance(node, ast.FunctionDef) and node.name in made_in
+        }
+
+    @cached_property
+    def _homes(self) -> dict[str, Home]:
+        """The homes of the other gradients."""
+        found = {t: self._blocks.home(t) for t in self.truth.gradients if t != self.tensor}
+        return {tensor: home for tensor, home in found.items() if home is not None}
+
+    def _cut(self, node: ast.stmt, function: str) -> ast.stmt:
+        """A loop or function that makes several gradients, with every other one set to what it is
+        in the world as soon as it is made."""
+        own = {
+            home.place.root: tensor
+            for tensor, home in self._homes.items()
+            if home.block.function == function and home.place.key is None
+        }
+        return _with_settings(node, own) if own else node
 
     def _names(
         self, index: int, world: Mapping[str, Tensor], made: Mapping[str, Any], given: Given
@@ -217,6 +247,7 @@ class Bench:
             if name in names:
                 names[name] = _private(names[name])
         names.update(made)
+        names[SETTING] = lambda tensor, value: _set(world, tensor, value)
         _rebind(names)
         return names
 
@@ -264,6 +295,37 @@ def _rebind(names: dict[str, Any]) -> None:
                 value.__code__, names, value.__name__, value.__defaults__, value.__closure__
             )
     names[HOOK] = lambda _: None
+
+
+def _set(world: Mapping[str, Tensor], tensor: str, value: Any) -> Any:
+    """What a gradient is in the world, if it can be what the script means by the name."""
+    true = world.get(tensor)
+    fits = true is not None and isinstance(value, Tensor) and value.shape == true.shape
+    return true.clone() if fits and true is not None else value
+
+
+def _with_settings(node: Any, own: Mapping[str, str]) -> Any:
+    """A copy of a statement in which each of the names is set anew after every statement inside
+    that changes it."""
+    changed = copy.copy(node)
+    for field, value in ast.iter_fields(node):
+        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+            body: list[ast.stmt] = []
+            for statement in value:
+                body.append(_with_settings(statement, own))
+                if not hasattr(statement, "body"):
+                    names = changed_by_name(statement) & own.keys()
+                    body += [_setting(name, own[name], statement) for name in sorted(names)]
+            setattr(changed, field, body)
+    return changed
+
+
+def _setting(name: str, tensor: str, at: ast.stmt) -> ast.stmt:
+    call = ast.Call(
+        ast.Name(SETTING, ast.Load()), [ast.Constant(tensor), ast.Name(name, ast.Load())], []
+    )
+    statement = ast.Assign([ast.Name(name, ast.Store())], call)
+    return ast.fix_missing_locations(ast.copy_location(statement, at))
 
 
 def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
