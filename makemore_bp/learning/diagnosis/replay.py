@@ -1,0 +1,409 @@
+"""Statements of a learner's, run again on what the script had, in a world of one's choice.
+
+The world says what every gradient is: the true ones, to ask whether a gradient's own statements
+are right; or the script's own, to see that running them again gives what they gave. It is a world
+in float64, in which rounding hides nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import io
+import types
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makemore_bp.learning.blocks import Blocks, Home, Unit
+from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.source import changed_by_name
+from makemore_bp.learning.trace import HOOK
+from makemore_bp.learning.truth import Truth
+
+# Relative to the largest entry; epsilon left out is 1e-7 or more, rounding in float64 1e-13.
+EXACT = 1e-10
+SETTING = "__makemore_bp_setting__"
+SINGLE = 2e-5  # the same where something in the script is float32 whatever comes in
+
+
+@dataclass(frozen=True)
+class Change:
+    """The statement or definition ``old`` of the script, to be taken as ``new``."""
+
+    old: ast.stmt
+    new: ast.stmt
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a world lends besides gradients. forward: the true forward tensors, also where the
+    script changed them; finished: gradients as they will be, also where the script reads them
+    before they are complete; single: everything in the script's own precision."""
+
+    forward: bool = False
+    finished: bool = False
+    single: bool = False
+
+
+AS_READ = Given()
+
+
+@dataclass(frozen=True)
+class World:
+    """A namespace for a statement, private to it, that shows whether somebody wrote into it."""
+
+    names: Mapping[str, Any]
+    tensors: tuple[Tensor, ...]
+    version: int
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any]) -> World:
+        """A world of copies."""
+        copies = {name: _private(value) for name, value in names.items()}
+        tensors = tuple(value for value in copies.values() if isinstance(value, Tensor))
+        return cls(copies, tensors, sum(tensor._version for tensor in tensors))
+
+    @property
+    def touched(self) -> bool:
+        """Whether a tensor in it was changed in place."""
+        return self.version != sum(tensor._version for tensor in self.tensors)
+
+
+class Bench:
+    """The statements that make one gradient, to be run again."""
+
+    def __init__(
+        self, blocks: Blocks, home: Home, tensor: str, truth: Truth, last: int | None = None
+    ) -> None:
+        """``last`` is the unit at which the definition in question ends; by default the final one."""
+        self.block, self.place, self.tensor, self.truth = home.block, home.place, tensor, truth
+        self.last = home.definitions[-1] if last is None else last
+        self._blocks, self.source = blocks, blocks.trace.source
+        self._told = blocks.told
+        self._worlds: dict[tuple[int, int, Given], World] = {}
+
+    @cached_property
+    def plan(self) -> tuple[int, ...]:
+        """The units that make the gradient, with those that make what only they use."""
+        return self._back_from(self.last, forgets=True)
+
+    @cached_property
+    def history(self) -> tuple[int, ...]:
+        """The same, with what gave the gradient the values that were replaced."""
+        return self._back_from(self.last, forgets=False)
+
+    def _back_from(self, last: int, forgets: bool) -> tuple[int, ...]:
+        needed, units = {self.place.root}, []
+        for index in range(last, -1, -1):
+            unit = self.block.units[index]
+            written = {name for name in needed if unit.writes(Place(name))}
+            if self.place.root in needed and unit.writes(self.place):
+                written.add(self.place.root)
+            if not written or isinstance(unit.node, ast.FunctionDef | ast.ClassDef):
+                continue
+            units.append(index)
+            keeps = set() if forgets else {self.place.root}
+            needed -= {name for name in written if unit.starts(name)} - keeps
+            needed |= unit.reads - self._given(unit)
+        return tuple(reversed(units))
+
+    @property
+    def nodes(self) -> list[Unit]:
+        """The units of the plan."""
+        return [self.block.units[index] for index in self.plan]
+
+    @property
+    def text(self) -> str:
+        """The statements as the learner wrote them."""
+        return "\n".join(self.source.segment(unit.node) for unit in self.nodes)
+
+    @cached_property
+    def random(self) -> Mapping[str, Tensor]:
+        """A world of random gradients, in which a gradient that is zero in truth is not."""
+        g = torch.Generator().manual_seed(0)
+        return {
+            name: torch.randn(gradient.shape, generator=g, dtype=torch.float64)
+            for name, gradient in self.truth.gradients.items()
+        }
+
+    def right_at_random(self, value: Tensor | None) -> bool:
+        """Whether a value is what the rule gives in the random world."""
+        local = self.truth.local(self.tensor, self.random)
+        return value is not None and is_true(value, local, 1e-9 * scale(local))
+
+    def reads(self) -> dict[str, list[int]]:
+        """The other gradients that the plan reads, by tensor, with the units that read them."""
+        found: dict[str, list[int]] = {}
+        for index in self.plan:
+            unit = self.block.units[index]
+            for tensor, place in self._places(unit).items():
+                if place.root in unit.reads and tensor != self.tensor:
+                    found.setdefault(tensor, []).append(index)
+        return found
+
+    def true(self, change: Change | None = None) -> Tensor | None:
+        """What the statements give where every other gradient is true; None if they fail."""
+        return self.run(self.truth.gradients, change)
+
+    def run(
+        self,
+        world: Mapping[str, Tensor],
+        *changes: Change | None,
+        upto: int | None = None,
+        given: Given = AS_READ,
+    ) -> Tensor | None:
+        """What the statements give in a world of gradients (by tensor name, float64). ``upto``
+        ends the plan after that unit."""
+        made: dict[str, Any] = {}
+        for index in self.history if changes else self.plan:
+            names = self._names(index, world, made, given)
+            if not _execute(self._statements(index, changes), names):
+                return None
+            unit = self.block.units[index]
+            for name in unit.changes | ({self.place.root} if unit.opaque else set()):
+                if name in names:
+                    made[name] = _private(names[name])  # it may be a tensor of the world itself
+            if index == upto:
+                break
+        return _as_tensor(self.place.get(made))
+
+    def agrees(self, value: Tensor | None, truth: Tensor | None = None) -> bool:
+        """Whether a value is the true gradient."""
+        truth = self.truth.gradients[self.tensor] if truth is None else truth
+        return value is not None and is_true(value, truth, self.truth.noise(self.tensor))
+
+    @cached_property
+    def faithful(self) -> bool:
+        """Whether running the statements again on the script's own gradients gives its own result."""
+        made = self.place.get(self.block.units[self.last].after.names)
+        own = _as_tensor(made)
+        again = self.run({})
+        if own is None or again is None or own.shape != again.shape:
+            return False
+        return scale(own.double() - again.double()) <= 1e-3 * scale(own) + self._noise32()
+
+    def _noise32(self) -> float:
+        unit = torch.finfo(torch.float32).eps / torch.finfo(torch.float64).eps
+        return self.truth.noise(self.tensor) * unit
+
+    def _statements(self, index: int, changes: tuple[Change | None, ...]) -> list[ast.stmt]:
+        unit = self.block.units[index]
+        new = {change.old: change.new for change in changes if change is not None}
+        node = new.get(unit.node, unit.node)
+        definitions = {
+            old.name: statement
+            for old, statement in new.items()
+            if isinstance(old, ast.FunctionDef)
+        }
+        if unit.opaque:
+            definitions = {**self._makers, **definitions}
+        whole = [
+            self._cut(d, d.name) for d in definitions.values() if isinstance(d, ast.FunctionDef)
+        ]
+        compound = isinstance(node, ast.For | ast.While)
+        return [*whole, self._cut(node, self.block.function) if compound else node]
+
+    @cached_property
+    def _makers(self) -> dict[str, ast.stmt]:
+        """The functions of the script in which other gradients are made."""
+        made_in = {home.block.function for home in self._homes.values()}
+        return {
+            node.name: node
+            for node in self.source.tree.body
+            if isinstance(node, ast.FunctionDef) and node.name in made_in
+        }
+
+    @cached_property
+    def _homes(self) -> dict[str, Home]:
+        """The homes of the other gradients."""
+        found = {t: self._blocks.home(t) for t in self.truth.gradients if t != self.tensor}
+        return {tensor: home for tensor, home in found.items() if home is not None}
+
+    def _cut(self, node: ast.stmt, function: str) -> ast.stmt:
+        """A loop or function that makes several gradients, with every other one set to what it is
+        in the world as soon as it is made."""
+        own = {
+            home.place.root: tensor
+            for tensor, home in self._homes.items()
+            if home.block.function == function and home.place.key is None
+        }
+        return _with_settings(node, own) if own else node
+
+    def _names(
+        self, index: int, world: Mapping[str, Tensor], made: Mapping[str, Any], given: Given
+    ) -> dict[str, Any]:
+        """The namespace for a unit: private copies of what it reads."""
+        key = index, id(world), given
+        known = self._worlds.get(key)
+        if (
+            known is None or known.touched
+        ):  # a change may make a statement write where it should not
+            known = self._worlds[key] = World.of(self._world(index, world, given))
+        names = dict(known.names)
+        unit = self.block.units[index]
+        for name in unit.reads | unit.changes:
+            if name in names:
+                names[name] = _private(names[name])
+        names.update(made)
+        names[SETTING] = lambda tensor, value: _set(world, tensor, value)
+        _rebind(names)
+        return names
+
+    def _world(self, index: int, world: Mapping[str, Tensor], given: Given) -> dict[str, Any]:
+        unit = self.block.units[index]
+        if given.single:
+            names = dict(unit.before.names)
+        else:
+            names = {name: exact(value) for name, value in unit.before.names.items()}
+            for name, tensor in self.truth.tensors.items():
+                value = names.get(name)
+                if isinstance(tensor, Tensor) and isinstance(value, Tensor):
+                    names[name] = tensor if given.forward or near(value, tensor) else value
+        for tensor, place in self._places(unit).items():
+            if tensor == self.tensor or tensor not in world:
+                continue
+            value = place.get(names)
+            true = self.truth.gradients.get(tensor)
+            right = isinstance(value, Tensor) and true is not None and near(value, true)
+            if right or given.finished or not self.unfinished(place, index):
+                place.put(names, world[tensor])
+        return names
+
+    def unfinished(self, place: Place, index: int) -> bool:
+        """Whether a gradient that a unit reads is added to later: it was read too early."""
+        for unit in self.block.units[index:]:
+            if unit.writes(place):
+                return not unit.starts(place.root)
+        return False
+
+    def _places(self, unit: Unit) -> dict[str, Place]:
+        return places(unit.before.names, self.truth.gradients, self._told)
+
+    def _given(self, unit: Unit) -> set[str]:
+        """The names that are not the plan's to make: other gradients and what the script found."""
+        others = {p.root for t, p in self._places(unit).items() if t != self.tensor}
+        return (others | set(self.truth.tensors)) - {self.place.root}
+
+
+def _rebind(names: dict[str, Any]) -> None:
+    """Lets the learner's functions read the names of this world and not those of the script."""
+    for name, value in names.items():
+        if isinstance(value, types.FunctionType) and HOOK in value.__globals__:
+            names[name] = types.FunctionType(
+                value.__code__, names, value.__name__, value.__defaults__, value.__closure__
+            )
+    names[HOOK] = lambda _: None
+
+
+def _set(world: Mapping[str, Tensor], tensor: str, value: Any) -> Any:
+    """What a gradient is in the world, if it can be what the script means by the name."""
+    true = world.get(tensor)
+    fits = true is not None and isinstance(value, Tensor) and value.shape == true.shape
+    return true.clone() if fits and true is not None else value
+
+
+def _with_settings(node: Any, own: Mapping[str, str]) -> Any:
+    """A copy of a statement in which each of the names is set anew after every statement inside
+    that changes it."""
+    changed = copy.copy(node)
+    for field, value in ast.iter_fields(node):
+        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+            body: list[ast.stmt] = []
+            for statement in value:
+                body.append(_with_settings(statement, own))
+                if not hasattr(statement, "body"):
+                    names = changed_by_name(statement) & own.keys()
+                    body += [_setting(name, own[name], statement) for name in sorted(names)]
+            setattr(changed, field, body)
+    return changed
+
+
+def _setting(name: str, tensor: str, at: ast.stmt) -> ast.stmt:
+    call = ast.Call(
+        ast.Name(SETTING, ast.Load()), [ast.Constant(tensor), ast.Name(name, ast.Load())], []
+    )
+    statement = ast.Assign([ast.Name(name, ast.Store())], call)
+    return ast.fix_missing_locations(ast.copy_location(statement, at))
+
+
+def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
+    """Runs statements of the learner's, possibly with one thing changed; False if they fail."""
+    try:
+        code = compile(ast.Module(statements, []), "<again>", "exec", dont_inherit=True)
+        # The learner asked for this script to be run; this is the same script.
+        exec(code, names)
+    except TimeoutError:
+        raise
+    except (Exception, SystemExit):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """In here statements are run again: in float64, without a word, without a graph."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def exact(value: Any) -> Any:
+    """A value with its floating numbers in float64."""
+    if isinstance(value, Tensor):
+        return value.double() if value.is_floating_point() else value
+    if type(value) is dict:
+        return {key: exact(entry) for key, entry in value.items()}
+    if type(value) in (list, tuple) and len(value) < 200:
+        return type(value)(exact(entry) for entry in value)
+    return value
+
+
+def _private(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    if type(value) is dict:
+        return {key: _private(entry) for key, entry in value.items()}
+    return value
+
+
+def _as_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, bool | int | float):
+        return torch.tensor(float(value))
+    if not isinstance(value, Tensor) or value.is_complex():
+        return None
+    return value if value.is_floating_point() else value.double()
+
+
+def near(one: Tensor, other: Tensor) -> bool:
+    """Whether a tensor of any precision is another, up to what single precision can hold."""
+    if one.shape != other.shape:
+        return False
+    if not one.is_floating_point() or not other.is_floating_point():
+        return torch.equal(one, other)
+    return scale(one.double() - other) <= SINGLE * scale(other)
+
+
+def is_true(value: Tensor, truth: Tensor, noise: float) -> bool:
+    """Whether a value computed in float64 is the true one. Leading axes of length 1 may lack."""
+    lacking = truth.dim() - value.dim()
+    if lacking > 0 and all(length == 1 for length in truth.shape[:lacking]):
+        value = value.reshape(*[1] * lacking, *value.shape)
+    if value.shape != truth.shape:
+        return False
+    single = value.is_floating_point() and value.dtype != torch.float64
+    allowed = max(noise, (SINGLE if single else EXACT) * scale(truth))
+    difference = value.double() - truth
+    return bool(torch.isfinite(difference).all()) and scale(difference) <= allowed
