@@ -228,7 +228,9 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
     }
 
 
-def _learner(path: Path, resolved: Config, timeout: float, solution: str | None, as_json: bool) -> bool:
+def _learner(
+    path: Path, resolved: Config, timeout: float, solution: str | None, as_json: bool
+) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
     from makemore_bp.learning.checkers import Checkers
     from makemore_bp.learning.reading import read_script

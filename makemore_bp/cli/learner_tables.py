@@ -104,7 +104,7 @@ def _underlined(line: str, repair: Mapping[str, Any] | None) -> Iterator[str]:
     if repair is not None:
         column = repair["column"] - 1 - start
         length = len(repair["old"].splitlines()[0]) if repair["old"] else 0
-        if 0 <= column and 0 < length < len(shown.strip()) and column + length <= 200:
+        if column >= 0 and 0 < length < len(shown.strip()) and column + length <= 200:
             yield " " * column + "^" * length
 
 
@@ -126,7 +126,8 @@ def _remarks(answer: Answer) -> Iterator[str]:
     for note in answer["notes"]:
         yield visible(note, 1000)
     if answer["lent"]:
-        yield f"Not defined in the file, so autograd's were lent to it: {', '.join(answer['lent'])}."
+        lent = ", ".join(answer["lent"])
+        yield f"Not defined in the file, so autograd's were lent to it: {lent}."
     if answer["hidden_in_functions"]:
         hidden = ", ".join(answer["hidden_in_functions"])
         yield f"Defined inside functions that are not called, so not checked: {hidden}."

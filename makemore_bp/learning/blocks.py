@@ -201,9 +201,7 @@ class Blocks:
                     units.append(Unit(node, step.before, after, at))
         return Block(tuple(units), self.trace.functions[frame], frame)
 
-    def _after(
-        self, node: ast.stmt, later: list[tuple[int, Step]], frame: int
-    ) -> Snapshot | None:
+    def _after(self, node: ast.stmt, later: list[tuple[int, Step]], frame: int) -> Snapshot | None:
         for _, step in later:
             other = self._node(step)
             if other is None or not _inside(self.trace.source, other, node):

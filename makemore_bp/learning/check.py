@@ -15,7 +15,7 @@ import torch
 from makemore_bp.learning import source as sources
 from makemore_bp.learning.blocks import Blocks, same
 from makemore_bp.learning.diagnosis.examination import Finding, examine
-from makemore_bp.learning.diagnosis.replay import near
+from makemore_bp.learning.diagnosis.world import near
 from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.limits import Limits
 from makemore_bp.learning.namespace import namespace, silence_matplotlib

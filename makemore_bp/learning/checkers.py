@@ -84,7 +84,9 @@ class Checkers:
         if self._worker is None or self._worker.code is not None:
             import subprocess
 
-            self._worker = Child(MODULE, threads=1, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self._worker = Child(
+                MODULE, threads=1, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
             self._lines = self._worker.lines()
         self._worker.send((json.dumps({"folder": str(folder)}) + "\n").encode())
 

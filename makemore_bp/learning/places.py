@@ -96,8 +96,10 @@ def _candidates(names: Mapping[str, Any], tensors: Collection[str]) -> Iterator[
         if isinstance(value, dict | types.SimpleNamespace):
             entries = value if isinstance(value, dict) else vars(value)
             for key, entry in entries.items():
-                if isinstance(key, str) and isinstance(entry, Tensor) and (
-                    _STORES.match(name) or tensor_meant(key, tensors)
+                if (
+                    isinstance(key, str)
+                    and isinstance(entry, Tensor)
+                    and (_STORES.match(name) or tensor_meant(key, tensors))
                 ):
                     yield Place(name, key, not isinstance(value, dict))
         elif name not in tensors:

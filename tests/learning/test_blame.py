@@ -48,7 +48,9 @@ def test_the_tanh_line_of_the_lecture_is_close_and_the_reason_is_given() -> None
     found = tensors(OP_BY_OP)
     assert found["hpreact"]["status"] == "close"
     assert "fused multiply-add" in found["hpreact"]["why_close"]
-    assert found["bngain"]["why_close"] == "Its own line is exact; the last bits come from dhpreact."
+    assert (
+        found["bngain"]["why_close"] == "Its own line is exact; the last bits come from dhpreact."
+    )
 
 
 def test_a_zero_gradient_that_is_only_rounding_is_explained() -> None:
@@ -187,7 +189,9 @@ def test_the_line_of_the_first_of_two_statements_is_named_where_it_is_at_fault(
 
 
 def test_two_signs_that_cancel_are_both_blamed() -> None:
-    twice = OP_BY_OP.replace("= -1.0 / n\n", "= 1.0 / n\n").replace("(-counts_sum**-2)", "(counts_sum**-2)")
+    twice = OP_BY_OP.replace("= -1.0 / n\n", "= 1.0 / n\n").replace(
+        "(-counts_sum**-2)", "(counts_sum**-2)"
+    )
     assert blamed(twice) == {"logprobs": "sign", "counts_sum": "sign"}
 
 

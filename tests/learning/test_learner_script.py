@@ -209,7 +209,9 @@ def test_a_function_called_backward_is_called_and_looked_into() -> None:
     assert defined(check(source)) == {"dlogits", "dW2", "db2"}
 
 
-def test_an_endless_loop_is_stopped_at_the_line_where_it_was(checkers: Checkers, tmp_path: Path) -> None:
+def test_an_endless_loop_is_stopped_at_the_line_where_it_was(
+    checkers: Checkers, tmp_path: Path
+) -> None:
     source = FIRST + "def spin():\n    while True:\n        pass\nspin()\n"
     result = run(checkers, tmp_path, source, timeout=1.5)
     assert result["timed_out"]
@@ -233,7 +235,9 @@ def test_endless_printing_is_stopped(checkers: Checkers, tmp_path: Path) -> None
         ("input()\n", "nobody to answer"),
     ],
 )
-def test_a_process_that_ends_early_leaves_what_it_had(checkers: Checkers, tmp_path: Path, end: str, text: str) -> None:
+def test_a_process_that_ends_early_leaves_what_it_had(
+    checkers: Checkers, tmp_path: Path, end: str, text: str
+) -> None:
     result = run(checkers, tmp_path, FIRST + end)
     assert defined(result) == {"dlogprobs"}
     assert result["error"] is not None
@@ -254,7 +258,9 @@ def test_what_a_script_has_forked_is_gone_afterwards(checkers: Checkers, tmp_pat
     assert not mark.exists()
 
 
-def test_a_folder_with_a_module_called_random_does_no_harm(checkers: Checkers, tmp_path: Path) -> None:
+def test_a_folder_with_a_module_called_random_does_no_harm(
+    checkers: Checkers, tmp_path: Path
+) -> None:
     (tmp_path / "random.py").write_text("raise RuntimeError\n")
     (tmp_path / "helper.py").write_text("two = 2\n")
     result = run(checkers, tmp_path, "from helper import two\nprint(two, random.random() < 1)\n")
@@ -265,7 +271,9 @@ def test_a_folder_with_a_module_called_random_does_no_harm(checkers: Checkers, t
     ("content", "text"),
     [(b"", "is empty"), (b"x = 1\ny = '\xff'\n", "line 2: byte 0xff"), (b"a\0b", "NUL")],
 )
-def test_a_file_that_cannot_be_run_is_refused(checkers: Checkers, tmp_path: Path, content: bytes, text: str) -> None:
+def test_a_file_that_cannot_be_run_is_refused(
+    checkers: Checkers, tmp_path: Path, content: bytes, text: str
+) -> None:
     path = tmp_path / "my_backward.py"
     path.write_bytes(content)
     with pytest.raises(RequestError, match=text):

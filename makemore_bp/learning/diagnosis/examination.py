@@ -19,8 +19,9 @@ from makemore_bp.learning.blocks import Blocks, Home
 from makemore_bp.learning.diagnosis.blame import Blame
 from makemore_bp.learning.diagnosis.compare import agrees, same_bits, scale
 from makemore_bp.learning.diagnosis.kinds import Diagnosis
-from makemore_bp.learning.diagnosis.replay import Bench, Given, quietly
+from makemore_bp.learning.diagnosis.replay import Bench
 from makemore_bp.learning.diagnosis.rounding import why_close
+from makemore_bp.learning.diagnosis.world import Given, quietly
 from makemore_bp.learning.truth import Truth
 from makemore_bp.learning.values import as_tensor, lacking_axes, measured
 

@@ -17,7 +17,7 @@ from makemore_bp.learning.diagnosis.compare import combination, multiple, scale
 from makemore_bp.learning.diagnosis.forms import branches, evaluate
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.numbers import factor_text
-from makemore_bp.learning.diagnosis.replay import is_true
+from makemore_bp.learning.diagnosis.world import is_true
 from makemore_bp.learning.truth import Truth
 
 Told = tuple[Kind, str]
@@ -26,7 +26,8 @@ Told = tuple[Kind, str]
 @dataclass(frozen=True)
 class Case:
     """value: what the statements of the gradient ``name`` give in the true world; sizes: numbers by
-    the names that the script knows them by; tensors: everything that the script could have used; reads: the gradients that the statements read."""
+    the names that the script knows them by; tensors: everything that the script could have used;
+    reads: the gradients that the statements read."""
 
     name: str
     shown: str
@@ -81,9 +82,12 @@ def _another_gradient(case: Case) -> Iterator[Told]:
             if not case.reproduces(gradient):
                 continue
             if other in case.reads:
-                yield Kind.missing_factor, (
-                    f"the gradient of {other} is handed on as it is: the slope of what lies between "
-                    f"{case.name} and {other} is missing"
+                yield (
+                    Kind.missing_factor,
+                    (
+                        f"the gradient of {other} is handed on as it is: the slope of what lies "
+                        f"between {case.name} and {other} is missing"
+                    ),
                 )
             else:
                 yield Kind.exchanged, f"this is the gradient of {other}, not of {case.name}"
@@ -140,8 +144,9 @@ def _superfluous(case: Case) -> Iterator[Told]:
         if name == case.shown or not _spreads(tensor, case.true) or scale(tensor) == 0:
             continue
         if case.reproduces(case.true * tensor):
-            yield Kind.extra_factor, (
-                f"it is multiplied by {name} as well, which does not belong there"
+            yield (
+                Kind.extra_factor,
+                (f"it is multiplied by {name} as well, which does not belong there"),
             )
         if case.reproduces(case.true / tensor):
             yield Kind.missing_factor, f"the factor {name} is missing, or divides instead"
@@ -159,9 +164,12 @@ def _spread_again(case: Case) -> Iterator[Told]:
         for name in ("sum", "mean"):
             reduced = getattr(case.true, name)(axis, keepdim=True).expand_as(case.true)
             if case.reproduces(reduced):
-                yield Kind.reduction, (
-                    f"the {name} over axis {axis} is taken and spread out again, where every entry "
-                    "has its own value"
+                yield (
+                    Kind.reduction,
+                    (
+                        f"the {name} over axis {axis} is taken and spread out again, where every "
+                        "entry has its own value"
+                    ),
                 )
 
 
@@ -178,7 +186,7 @@ def _rows(case: Case) -> Iterator[Told]:
             left = case.value.movedim(axis, 0)[wrong]
             how = "left out (zero)" if scale(left) == 0 else "not right"
             many = "s are" if len(wrong) > 1 else " is"
-            yield Kind.index, f"{what}{many} {how}: {shown}; all others are right"
+            yield Kind.place, f"{what}{many} {how}: {shown}; all others are right"
 
 
 def _layout(case: Case) -> Iterator[Told]:

@@ -119,7 +119,9 @@ class Repairs:
         return (_change(one.site, merged),) if merged is not None else ()
 
     def _makes_true(self, found: Found) -> bool:
-        return self._accepts(self._bench.run(self._world, _change(found.site, found.edit.statement)))
+        return self._accepts(
+            self._bench.run(self._world, _change(found.site, found.edit.statement))
+        )
 
     def _sites(self) -> Iterator[tuple[ast.stmt, Unit]]:
         """The statements that make the gradient, the last first, and the functions they call."""
@@ -237,7 +239,8 @@ def _merged(one: Found, other: Found) -> ast.stmt | None:
     old, new = other.edit.old, other.edit.new
     if new is None or isinstance(old, ast.stmt):
         return None
-    return _exchanged(one.edit.statement, old, new)
+    merged: ast.stmt | None = _exchanged(one.edit.statement, old, new)
+    return merged
 
 
 def _exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:
