@@ -138,8 +138,8 @@ def _show_grades(grades: Sequence[Grade], mistakes: Sequence[tuple[str, str, int
         right = f"{g.right} of {g.expected}"
         table.add_row(visible(g.who), visible(g.file), right, lines, message)
     console.print(table)
-    right = len({g.who for g in grades}) - len({g.who for g in grades if not g.passed})
-    console.print(f"{right} of {len({g.who for g in grades})} hand-ins are right.")
+    everybody, wrong = {g.who for g in grades}, {g.who for g in grades if not g.passed}
+    console.print(f"{len(everybody - wrong)} of {len(everybody)} hand-ins are right.")
     if mistakes:
         console.print("The commonest mistakes, by hand-ins:")
         for kind, title, number in mistakes:

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
+from makemore_bp.gradcheck.judge import Status
 from makemore_bp.learning import source as sources
 from makemore_bp.learning.blocks import Blocks, same
 from makemore_bp.learning.diagnosis.examination import Finding, examine
-from makemore_bp.learning.diagnosis.replay import near
+from makemore_bp.learning.diagnosis.world import near
 from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.limits import Limits
 from makemore_bp.learning.namespace import namespace, silence_matplotlib
@@ -94,7 +95,7 @@ def _not_finished(finding: Finding, script: Script, name: str) -> Finding:
     if finding.status not in ("wrong", "shape") or finding.place not in broken:
         return finding
     text = f"{finding.place} is not finished: line {line} fails."
-    report = type(finding.report)(name, finding.report.shape, "missing")
+    report = type(finding.report)(name, finding.report.shape, Status.MISSING)
     return Finding(report, finding.place, finding.line, unfinished=text)
 
 

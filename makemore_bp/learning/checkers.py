@@ -57,7 +57,8 @@ class Checkers:
         page: bool = False,
     ) -> dict[str, Any]:
         """The answer for one file; ``config`` is a resolved configuration, None for the exercises'
-        batch. With ``page`` the answer has the pass as a picture, too: a whole HTML page. Raises RequestError if the file cannot be read or the batch cannot be made."""
+        batch. With ``page`` the answer has the pass as a picture, too: a whole HTML page. Raises
+        RequestError if the file cannot be read or the batch cannot be made."""
         (answer,) = self.answers([{**request(path, timeout, config), "page": page}])
         return answer
 

@@ -15,8 +15,8 @@ MESSAGE = 2000  # characters of an error's own message
 class LearnerError:
     """kind: the exception's class, or ``stopped``; line: of the script, None if unknown; code: that
     line; text: what happened and what to do; names: what the line's names hold ("dh: (32, 64)");
-    why: for a script that was stopped, ``time``, ``output`` or ``ended``; ``scratch`` for a line that
-    defines nothing, after which the script was run on."""
+    why: for a script that was stopped, ``time``, ``output`` or ``ended``; ``scratch`` for a line
+    that defines nothing, after which the script was run on."""
 
     kind: str
     line: int | None

@@ -108,7 +108,7 @@ def commonest(grades: Sequence[Grade]) -> list[tuple[str, str, int]]:
     """The kinds of mistakes with their titles, by the number of hand-ins that made them."""
     count = Counter(kind for who in {g.who for g in grades}
                     for kind in {k for g in grades if g.who == who for k in g.kinds})  # fmt: skip
-    return [(kind, Kind(kind).title, number) for kind, number in count.most_common()]
+    return [(kind, Kind(kind).phrase, number) for kind, number in count.most_common()]
 
 
 def as_csv(grades: Sequence[Grade]) -> str:

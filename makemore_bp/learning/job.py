@@ -7,6 +7,7 @@ the script; ``timeout``; ``config``: the resolved configuration, or None for the
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from makemore_bp.errors import RequestError
 from makemore_bp.learning.check import check_text
 from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.limits import Limits
+from makemore_bp.learning.namespace import WORDS, words_of
 from makemore_bp.learning.notebook import source_of
 from makemore_bp.learning.script import Script
 from makemore_bp.learning.supervised import Marks
@@ -38,7 +40,8 @@ def done(request: Mapping[str, Any], progress: Path | None = None) -> dict[str, 
             from makemore_bp.learning.exercises.training import trained
 
             return trained(request, limits)
-        truth, more = _truth(request["config"])
+        truth = _truth(request["config"])
+        more = _words(request["config"], request["text"])
     except RequestError as error:
         return {"refused": str(error)}
     return check_text(
@@ -61,14 +64,27 @@ def _mark(script: Script, progress: Path | None) -> None:
         script.before_statement = Marks(progress).put
 
 
-def _truth(config: Mapping[str, Any] | None) -> tuple[LectureTruth, dict[str, Any]]:
+def _words(config: Mapping[str, Any] | None, text: str) -> dict[str, Any]:
+    """The names of the lecture's first cells, where the script uses one of them."""
+    if not WORDS & set(re.findall(r"\w+", text)):
+        return {}
+    from makemore_bp import config as configs
+    from makemore_bp import dataset
+
+    resolved = configs.load(None, [])
+    if config is not None:
+        resolved = configs.Config.model_validate(_with_whole_steps(config))
+    return words_of(dataset.load(resolved.data, resolved.model.block_size))
+
+
+def _truth(config: Mapping[str, Any] | None) -> LectureTruth:
     if config is None:
-        return example_truth(), {}
+        return example_truth()
     from makemore_bp.config import Config
     from makemore_bp.gradcheck.batch import first_step
 
     batch = first_step(Config.model_validate(_with_whole_steps(config))).batch
-    return LectureTruth.of(batch.parameters, batch.Xb, batch.Yb), {}
+    return LectureTruth.of(batch.parameters, batch.Xb, batch.Yb)
 
 
 def _with_whole_steps(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ _FUSED = {
 
 @dataclass(frozen=True)
 class LectureTruth:
-    """The op-by-op pass of one batch; ``judged`` holds autograd's gradients in its own precision."""
+    """The op-by-op pass of one batch; ``judged`` has autograd's gradients in its own precision."""
 
     judged: Reference
 

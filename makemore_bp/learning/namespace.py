@@ -15,6 +15,8 @@ from torch import Tensor
 
 from makemore_bp.network.parameters import NAMES
 
+# The names of the lecture's first cells, where its data is read.
+WORDS = {"stoi", "itos", "words", "Xtr", "Ytr", "Xdev", "Ydev", "Xte", "Yte"}
 SEED = 2147483647  # of the generator g, the lecture's
 
 
@@ -52,12 +54,18 @@ def namespace(record: Mapping[str, Any], gradients: Mapping[str, Tensor]) -> dic
 def words_of(data: Any) -> dict[str, Any]:
     """The names of the lecture's first cells, for a data set: words, stoi, itos and the splits."""
     vocabulary = data.vocabulary
-    itos = {i: vocabulary.characters[i] for i in range(len(vocabulary))}
+    itos = dict(enumerate([".", *vocabulary.characters]))
     names: dict[str, Any] = {"stoi": {c: i for i, c in itos.items()}, "itos": itos}
     for suffix, split in (("tr", data.train), ("dev", data.val), ("te", data.test)):
         X, Y = split.batch(torch.arange(len(split)))
         names |= {f"X{suffix}": X, f"Y{suffix}": Y}
-    return names
+    return names | {"words": _spelt(itos, names["Ytr"])}
+
+
+def _spelt(itos: Mapping[int, str], Y: Tensor) -> list[str]:
+    """The words of the training split, letter by letter from its examples."""
+    letters = "".join(itos[id] for id in Y.tolist())
+    return letters.removesuffix(".").split(".")
 
 
 def _batchnorm(record: Mapping[str, Any]) -> Tensor:

@@ -109,9 +109,12 @@ class Script:
         sys.modules["__main__"], sys.argv = self._module, [self.path]
         out = Tee(sys.__stdout__, self._kept, self._limits)
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-                with self._limits.applied():
-                    yield
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(out),
+                self._limits.applied(),
+            ):
+                yield
         except StoppedError as stopped:  # between two statements
             self._describe(stopped)
         finally:
@@ -167,7 +170,7 @@ class Script:
         self.guarded(call)
 
     @property
-    def backward(self) -> types.FunctionType | None:
+    def backward(self) -> Any:
         """The function that makes gradients: ``backward``, or the last that sets some."""
         found = self.names.get("backward")
         if isinstance(found, types.FunctionType):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 # Functions that a script calls by name and that change no tensor of it.
 _HARMLESS = {
     "print", "range", "len", "cmp", "float", "int", "abs", "zip", "enumerate", "list", "tuple",
-    "any", "all", "dict", "set", "map", "min", "max", "sum", "isinstance", "round", "str", "type", "sorted", "reversed",
+    "any", "all", "dict", "set", "map", "min", "max", "sum", "isinstance", "round", "str", "type",
+    "sorted", "reversed",
 }  # fmt: skip
 
 

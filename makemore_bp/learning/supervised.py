@@ -1,4 +1,4 @@
-"""What is left of a script that ends its own process: how far it came, and a second try up to there.
+"""What is left of a script that ends its own process: how far it came, a second try up to there.
 
 Nothing here imports PyTorch.
 """
@@ -72,7 +72,7 @@ def _how(code: int) -> str:
 
 
 def _nothing(how: str) -> dict[str, Any]:
-    error = {"kind": "stopped", "line": None, "code": "", "text": how, "names": []}
+    error: dict[str, Any] = {"kind": "stopped", "line": None, "code": "", "text": how, "names": []}
     return {
         "passed": False, "loss": None, "tensors": [], "exercise": None, "right": 0, "expected": 0,
         "next": None, "error": error, "timed_out": False, "too_much_output": False, "lent": [],

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from makemore_bp.gradcheck.judge import TensorReport, ulp_distance
+from makemore_bp.gradcheck.judge import Status, TensorReport, ulp_distance
 
 
 def as_tensor(value: Any, expected: Tensor) -> tuple[Tensor | None, str]:
@@ -51,16 +51,16 @@ def measured(name: str, got: Tensor | None, true: Tensor, tolerance: float) -> T
     tolerance, ``wrong``, ``shape`` or ``missing``."""
     shape = tuple(true.shape)
     if got is None:
-        return TensorReport(name, shape, "missing")
+        return TensorReport(name, shape, Status.MISSING)
     if got.shape != true.shape:
-        return TensorReport(name, shape, "shape", got=tuple(got.shape))
+        return TensorReport(name, shape, Status.SHAPE, got=tuple(got.shape))
     equal = (got == true) | (got.isnan() & true.isnan())
     exact = bool(equal.all())
     difference = (got.double() - true.double()).abs().masked_fill(equal, 0.0)
     if not bool(difference.isfinite().all()):
-        return TensorReport(name, shape, "wrong")
+        return TensorReport(name, shape, Status.WRONG)
     largest = float(difference.max()) if difference.numel() else 0.0
     steps = int(ulp_distance(got, true).max()) if got.numel() else 0
     close = exact or largest <= tolerance
-    status = "exact" if exact else "close" if close else "wrong"
+    status = Status.EXACT if exact else Status.CLOSE if close else Status.WRONG
     return TensorReport(name, shape, status, exact, close, largest, steps)

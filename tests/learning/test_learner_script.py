@@ -111,6 +111,24 @@ def test_the_forward_tensors_have_autograds_gradients() -> None:
     assert result["output"].strip() == "4137"
 
 
+def test_the_names_of_the_lectures_first_cells_are_in_scope(
+    checkers: Checkers, tmp_path: Path
+) -> None:
+    source = "print(len(words) > 100, Xtr.shape[1], itos[0], stoi['.'])\nplt = get_ipython()\n"
+    assert run(checkers, tmp_path, source)["output"].split() == ["True", "3", ".", "0"]
+
+
+def test_plots_with_several_axes_do_no_harm() -> None:
+    source = (
+        "import matplotlib.pyplot as plt\n"
+        "fig, (one, two, three) = plt.subplots(1, 3)\n"
+        "fig, axes = plt.subplots(2)\n"
+        "axes[0].plot([1])\n"
+        "plt.rcParams['figure.dpi'] = 100\n"
+    )
+    assert check(source + FIRST)["error"] is None
+
+
 def test_plots_do_no_harm(checkers: Checkers, tmp_path: Path) -> None:
     source = "import matplotlib.pyplot as plt\nplt.figure(figsize=(4, 4))\nplt.show()\n" + FIRST
     assert defined(run(checkers, tmp_path, source)) == {"dlogprobs"}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import check
 from makemore_bp.learning.live.present import Present
 from makemore_bp.learning.page.document import document
@@ -33,13 +34,9 @@ def _walk(switch: str = "op-by-op") -> Pass:
     found = present("whole")
     record = found.truth.judged.record
     parameters = {name: record[name] for name in ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")}
-    judgement = check(parameters, record["Xb"], record["Yb"], switch, switch)
-    return walk(
-        "A walk",
-        Network.of(cross_entropy=switch, batchnorm=switch),
-        found.truth.reference,
-        judgement,
-    )
+    network = Network.of(cross_entropy=switch, batchnorm=switch)
+    judgement = check(Batch(network, parameters, record["Xb"], record["Yb"]))
+    return walk("A walk", network, found.truth.reference, judgement)
 
 
 @cache

@@ -1,11 +1,15 @@
 """From a wrong gradient to the mistake in the learner's own line.
 
     kinds.py        the kinds of mistakes, and what a diagnosis is
+    world.py        the worlds in which statements are run again, and when a value is true there
     replay.py       a gradient's statements, run again in a world where all else is right
     walk.py         every expression of a statement, with a function that exchanges it
     edits.py        every change of one thing in a statement,
     operations.py   ... in an expression,
-    calls.py        ... in a call
+    missing.py      ... something put around an expression,
+    calls.py        ... in a call,
+    parentheses.py  ... in how an expression is grouped
+    shapes.py       what an expression is
     repair.py       the change that makes the gradient true
     named.py        mistakes known by the value that they leave behind
     forms.py        a gradient as a sum of branches

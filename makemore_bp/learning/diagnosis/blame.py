@@ -14,10 +14,11 @@ from makemore_bp.learning.blocks import Blocks, Home, Unit, same
 from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind
 from makemore_bp.learning.diagnosis.named import Case, recognised
-from makemore_bp.learning.diagnosis.operations import SIZES
 from makemore_bp.learning.diagnosis.repair import Repairs
-from makemore_bp.learning.diagnosis.replay import Bench, Given, exact, is_true, near
+from makemore_bp.learning.diagnosis.replay import Bench
+from makemore_bp.learning.diagnosis.shapes import SIZES
 from makemore_bp.learning.diagnosis.walk import called
+from makemore_bp.learning.diagnosis.world import Given, exact, is_true, near
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.truth import Truth
 
@@ -133,7 +134,7 @@ class Blame:
             return self._told(bench, repairs.diagnosis(found, self._hint))
         case = self._case(bench)
         shown = next(recognised(case), None) if case is not None else None
-        if found is not None and (shown is None or shown[0] not in (Kind.missing_term, Kind.index)):
+        if found is not None and (shown is None or shown[0] not in (Kind.missing_term, Kind.place)):
             return self._told(bench, repairs.diagnosis(found, self._hint))
         if shown is not None:
             kind, text = shown
@@ -187,14 +188,14 @@ class Blame:
             if not isinstance(tensor, Tensor) or not isinstance(value, Tensor):
                 continue
             read = any(name in each.reads for each in bench.nodes)
-            if read and not near(value, tensor):
-                if bench.agrees(bench.run(world, given=Given(forward=True))):
-                    line = self._changes(name)
-                    text = (
-                        f"Line {line} changes {name}, a tensor of the forward pass, and this "
-                        "gradient reads it afterwards."
-                    )
-                    return Diagnosis(Kind.wrong_input, text, self._hint, unit.node.lineno)
+            if not read or near(value, tensor):
+                continue
+            if bench.agrees(bench.run(world, given=Given(forward=True))):
+                text = (
+                    f"Line {self._changes(name)} changes {name}, a tensor of the forward pass, and "
+                    "this gradient reads it afterwards."
+                )
+                return Diagnosis(Kind.wrong_input, text, self._hint, unit.node.lineno)
         return None
 
     def _changes(self, name: str) -> int | None:
@@ -262,8 +263,8 @@ class Blame:
         text = f"{self._shown} is {got} and {self._name} is {expected}. {diagnosis.text}"
         if value.numel() == true.numel() and is_true(value.reshape(true.shape), true, 0.0):
             text += (
-                f" The numbers are right. The lecture's cmp shows exact, because broadcasting lines "
-                f"the two up; an update {self._name} += -lr * {self._shown} fails, or gives "
+                f" The numbers are right. The lecture's cmp shows exact, because broadcasting "
+                f"lines the two up; an update {self._name} += -lr * {self._shown} fails, or gives "
                 f"{self._name} another shape."
             )
         return replace(diagnosis, text=text)

@@ -16,7 +16,8 @@ Show = Callable[[ast.AST], str]
 Changes = Iterator[tuple[ast.expr, Kind, str, float]]
 SUMS = {"sum", "mean", "max", "min", "amax", "amin", "prod", "cumsum", "norm", "std", "var"}
 FUNCTIONS = ("exp", "log", "tanh", "sqrt", "rsqrt", "sigmoid", "relu", "abs", "square",
-             "reciprocal", "neg", "sin", "cos", "sign", "log2", "log10", "log1p", "expm1")  # fmt: skip
+             "reciprocal", "neg", "sin", "cos", "sign", "log2", "log10", "log1p",
+             "expm1")  # fmt: skip
 STARTS = ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "zeros", "ones",
           "empty", "clone")  # fmt: skip
 AXES = (0, 1, 2, -1)
@@ -72,7 +73,12 @@ def flag(spot: Spot, node: ast.Constant) -> Changes:
         text = "the sum keeps an axis of length 1" if node.value else "the sum drops an axis"
         yield ast.Constant(not node.value), Kind.reduction, f"{text}: look at keepdim", 1.5
     else:
-        yield ast.Constant(not node.value), Kind.operation, f"{node.value} is the wrong way", 2
+        yield (
+            ast.Constant(not node.value),
+            Kind.operation,
+            f"{bool(node.value)} is the wrong way",
+            2,
+        )
 
 
 def _reduction(node: ast.Call, name: str, subject: ast.expr, show: Show) -> Changes:
@@ -240,7 +246,8 @@ def _arguments(node: ast.Call, show: Show) -> Changes:
         for second in range(first + 1, len(arguments)):
             swapped = list(arguments)
             swapped[first], swapped[second] = swapped[second], swapped[first]
-            text = f"the arguments {show(arguments[first])} and {show(arguments[second])} are exchanged"
+            one, other = show(arguments[first]), show(arguments[second])
+            text = f"the arguments {one} and {other} are exchanged"
             yield ast.Call(node.func, swapped, node.keywords), Kind.exchanged, text, 2
     for gone in range(len(arguments) if len(arguments) > 1 else 0):
         rest = [*arguments[:gone], *arguments[gone + 1 :]]

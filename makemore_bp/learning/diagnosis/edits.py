@@ -50,7 +50,7 @@ def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> 
         if spot.stored or _keeps(spot):
             continue
         for new, kind, text, cost in operations.changes(spot, words, show):
-            if spot.loop and kind is Kind.index:
+            if spot.loop and kind is Kind.place:
                 kind, text = Kind.missing_term, f"the loop does not come to all: {text}"
             yield Edit(spot.put(new), spot.node, new, kind, text, cost)
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from makemore_bp.gradcheck.judge import TensorReport
+from makemore_bp.gradcheck.judge import Status, TensorReport
 from makemore_bp.learning.blocks import Blocks, Home
 from makemore_bp.learning.diagnosis.blame import Blame
 from makemore_bp.learning.diagnosis.compare import agrees, same_bits, scale
 from makemore_bp.learning.diagnosis.kinds import Diagnosis
-from makemore_bp.learning.diagnosis.replay import Bench, Given, quietly
+from makemore_bp.learning.diagnosis.replay import Bench
 from makemore_bp.learning.diagnosis.rounding import why_close
+from makemore_bp.learning.diagnosis.world import Given, quietly
 from makemore_bp.learning.truth import Truth
 from makemore_bp.learning.values import as_tensor, lacking_axes, measured
 
@@ -123,7 +124,7 @@ class _Examiner:
             if verdict is False and self._at_fault(name, bench, found if final else None):
                 waits = blame.unfinished(bench) if final else None
                 if waits is not None:
-                    return replace(found, report=_status(found, "missing"), unfinished=waits)
+                    return replace(found, report=_status(found, Status.MISSING), unfinished=waits)
                 diagnosis = blame.diagnosis(bench, self._zero(name))
                 if diagnosis is not None:
                     return _wrong(found, diagnosis)
@@ -149,9 +150,9 @@ class _Examiner:
         order = list(self.truth.gradients)
         earlier = {*order[: order.index(name)], *bench.reads()} & self.homes.keys()
         if verdict and any(not self.finding(other).right for other in earlier):
-            return replace(found, report=_status(found, "inherits"))
+            return replace(found, report=_status(found, Status.INHERITS))
         if verdict is None and self._follows(name):
-            return replace(found, report=_status(found, "inherits"))
+            return replace(found, report=_status(found, Status.INHERITS))
         return _wrong(found, blame.unknown(bench))
 
     def _follows(self, name: str) -> bool:
@@ -218,10 +219,10 @@ def _like(tensor: Tensor, found: Finding) -> Tensor:
 
 
 def _wrong(found: Finding, diagnosis: Diagnosis) -> Finding:
-    status = "shape" if found.status == "shape" else "wrong"
+    status = Status.SHAPE if found.status is Status.SHAPE else Status.WRONG
     report = replace(found.report, status=status, diagnosis=diagnosis.as_json())
     return replace(found, report=report, diagnosis=diagnosis, line=diagnosis.line or found.line)
 
 
-def _status(found: Finding, status: str) -> TensorReport:
+def _status(found: Finding, status: Status) -> TensorReport:
     return replace(found.report, status=status)

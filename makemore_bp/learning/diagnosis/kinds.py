@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -20,7 +21,7 @@ class Kind(StrEnum):
     missing_term = "missing-term"
     reduction = "reduction"
     transposed = "transposed"
-    index = "index"
+    place = "index"
     wrong_input = "wrong-input"
     extra_factor = "extra-factor"
     extra_term = "extra-term"
@@ -32,7 +33,7 @@ class Kind(StrEnum):
     unknown = "unknown"
 
     @property
-    def title(self) -> str:
+    def phrase(self) -> str:
         """The kind in a few words, for a summary."""
         return TITLES[self]
 
@@ -47,7 +48,7 @@ TITLES = {
     Kind.missing_term: "a branch is missing",
     Kind.reduction: "a sum is missing, too many or over the wrong axis",
     Kind.transposed: "rows and columns exchanged",
-    Kind.index: "a wrong index or range",
+    Kind.place: "a wrong index or range",
     Kind.wrong_input: "another tensor is used",
     Kind.extra_factor: "a factor too many",
     Kind.extra_term: "a term too many",
@@ -71,7 +72,7 @@ class Repair:
     new: str
     statement: str
 
-    def as_json(self) -> dict[str, str | int]:
+    def as_json(self) -> dict[str, Any]:
         """Where it is and what changes."""
         return {
             "line": self.line,
@@ -93,9 +94,9 @@ class Diagnosis:
     line: int | None = None
     repair: Repair | None = None
 
-    def as_json(self) -> Mapping[str, object]:
+    def as_json(self) -> Mapping[str, Any]:
         """The diagnosis as a mapping; what is not known is left out."""
-        told: dict[str, object] = {"kind": str(self.kind), "text": self.text, "hint": self.hint}
+        told: dict[str, Any] = {"kind": str(self.kind), "text": self.text, "hint": self.hint}
         if self.line is not None:
             told["line"] = self.line
         if self.repair is not None:

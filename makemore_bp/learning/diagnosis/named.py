@@ -17,7 +17,7 @@ from makemore_bp.learning.diagnosis.compare import combination, multiple, scale
 from makemore_bp.learning.diagnosis.forms import branches, evaluate
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.numbers import factor_text
-from makemore_bp.learning.diagnosis.replay import is_true
+from makemore_bp.learning.diagnosis.world import is_true
 from makemore_bp.learning.truth import Truth
 
 Told = tuple[Kind, str]
@@ -26,7 +26,8 @@ Told = tuple[Kind, str]
 @dataclass(frozen=True)
 class Case:
     """value: what the statements of the gradient ``name`` give in the true world; sizes: numbers by
-    the names that the script knows them by; tensors: everything that the script could have used; reads: the gradients that the statements read."""
+    the names that the script knows them by; tensors: everything that the script could have used;
+    reads: the gradients that the statements read."""
 
     name: str
     shown: str
@@ -84,8 +85,8 @@ def _another_gradient(case: Case) -> Iterator[Told]:
                 yield (
                     Kind.missing_factor,
                     (
-                        f"the gradient of {other} is handed on as it is: the slope of what lies between "
-                        f"{case.name} and {other} is missing"
+                        f"the gradient of {other} is handed on as it is: the slope of what lies "
+                        f"between {case.name} and {other} is missing"
                     ),
                 )
             else:
@@ -166,8 +167,8 @@ def _spread_again(case: Case) -> Iterator[Told]:
                 yield (
                     Kind.reduction,
                     (
-                        f"the {name} over axis {axis} is taken and spread out again, where every entry "
-                        "has its own value"
+                        f"the {name} over axis {axis} is taken and spread out again, where every "
+                        "entry has its own value"
                     ),
                 )
 
@@ -185,7 +186,7 @@ def _rows(case: Case) -> Iterator[Told]:
             left = case.value.movedim(axis, 0)[wrong]
             how = "left out (zero)" if scale(left) == 0 else "not right"
             many = "s are" if len(wrong) > 1 else " is"
-            yield Kind.index, f"{what}{many} {how}: {shown}; all others are right"
+            yield Kind.place, f"{what}{many} {how}: {shown}; all others are right"
 
 
 def _layout(case: Case) -> Iterator[Told]:

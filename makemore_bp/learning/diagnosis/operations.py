@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from makemore_bp.learning.diagnosis import calls
+from makemore_bp.learning.diagnosis import calls, missing
 from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.parentheses import regrouped
+from makemore_bp.learning.diagnosis.shapes import (
+    SIZES,
+    is_epsilon,
+    is_number,
+    is_size,
+    named,
+    torch_call,
+    turned,
+)
 from makemore_bp.learning.diagnosis.walk import Spot
 
 if TYPE_CHECKING:
@@ -15,7 +25,6 @@ if TYPE_CHECKING:
 
 Show = Callable[[ast.AST], str]
 Changes = Iterator[tuple[ast.expr, Kind, str, float]]
-SIZES = ("n", "vocab_size", "n_hidden", "n_embd", "block_size", "batch_size")
 NUMBERS = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 2, 3)
 BESSEL = "Only the variance divides by n - 1 (Bessel's correction), the means divide by n"
 
@@ -52,7 +61,7 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
     elif isinstance(node, ast.Slice):
         yield from _slice(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
-        yield from _wrapped(spot, words, show)
+        yield from missing.around(spot, words, show)
 
 
 def _of_shape(parent: ast.AST) -> bool:
@@ -74,7 +83,7 @@ def _length(parent: ast.AST, node: ast.Constant, show: Show) -> Changes:
 
 def _number_or(kind: Kind, spot: Spot) -> Kind:
     if spot.index:
-        return Kind.index
+        return Kind.place
     return Kind.missing_factor if spot.exponent else kind
 
 
@@ -94,11 +103,11 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
     if spot.index and isinstance(value, int):
         for name in words.integers:
             text = f"the index {value} is always the same one where {name} belongs"
-            yield _named(name), Kind.index, text, 2.5
+            yield named(name), Kind.place, text, 2.5
         for other in (value + 1, value - 1, 0, 1, 2):
             if other != value and other >= 0:
                 text = f"the index {value} is off"
-                yield ast.Constant(other), Kind.index, text, 2
+                yield ast.Constant(other), Kind.place, text, 2
         return
     for number in dict.fromkeys((*NUMBERS, -value, value + 1, value - 1, 2 * value, value / 2,
                                  1e-5, 1.0 / value if value else 1)):  # fmt: skip
@@ -108,7 +117,7 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
         for name in words.integers:
             if name in SIZES:
                 text = f"the number {value:g} stands where {name} belongs"
-                yield _named(name), Kind.factor, text, 2.5
+                yield named(name), Kind.factor, text, 2.5
 
 
 def _is_sum(parent: ast.AST) -> bool:
@@ -140,25 +149,25 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
     pool = words.integers if spot.index and old in words.integers else words.floats
     for name in pool:
         if name != old:
-            kind = Kind.index if spot.index else Kind.wrong_input
+            kind = Kind.place if spot.index else Kind.wrong_input
             text = f"{old} is used where {name} belongs"
-            yield _named(name), kind, text, 2 if name in words.said else 2.2
+            yield named(name), kind, text, 2 if name in words.said else 2.2
     if spot.index:
         return
     text = f"the start {old} is not zero: what is added to it is added to its own values"
-    yield _call("zeros_like", node), Kind.start, text, 3
+    yield torch_call("zeros_like", node), Kind.start, text, 3
 
 
 def _size(old: str, words: Words) -> Changes:
-    less = ast.BinOp(_named(old), ast.Sub(), ast.Constant(1))
+    less = ast.BinOp(named(old), ast.Sub(), ast.Constant(1))
     yield less, Kind.factor, f"{old} stands where {old} - 1 belongs. {BESSEL}", 2
     for name in SIZES:
         if name != old and name in words.integers:
             text = f"{old} stands where {name} belongs"
-            yield _named(name), Kind.factor, text, 2.2 if name in words.said else 2.4
+            yield named(name), Kind.factor, text, 2.2 if name in words.said else 2.4
     yield ast.Constant(1.0), Kind.factor, f"the number {old} does not belong there", 3
     text = f"{old} stands where its reciprocal, 1/{old}, belongs"
-    yield ast.BinOp(ast.Constant(1.0), ast.Div(), _named(old)), Kind.factor, text, 3
+    yield ast.BinOp(ast.Constant(1.0), ast.Div(), named(old)), Kind.factor, text, 3
 
 
 _OPERATORS: dict[type, tuple[str, str]] = {
@@ -177,7 +186,7 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         if not isinstance(op, other | ast.Pow | ast.Mod | ast.FloorDiv):
             yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, show)
     yield from _left_out(spot, node, show)
-    yield from _regrouped(node, show)
+    yield from regrouped(node, show)
     if isinstance(op, ast.Sub | ast.Div | ast.Pow):
         text = f"the two sides of {show(node)} are exchanged"
         kind = Kind.sign if isinstance(op, ast.Sub) else Kind.operation
@@ -186,13 +195,13 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         text = f"the two sides of the product {show(node)} are exchanged"
         yield ast.BinOp(right, op, left), Kind.transposed, text, 2.5
         text = f"the product {show(node)} is taken with its two sides exchanged and transposed"
-        turned = ast.BinOp(_turned(right), ast.MatMult(), _turned(left))
-        yield turned, Kind.transposed, text, 2
-        turned = ast.BinOp(_turned(left), ast.MatMult(), _turned(right))
+        product = ast.BinOp(turned(right), ast.MatMult(), turned(left))
+        yield product, Kind.transposed, text, 2
+        product = ast.BinOp(turned(left), ast.MatMult(), turned(right))
         text = f"in {show(node)} the wrong side is transposed"
-        yield turned, Kind.transposed, text, 2.2
-        yield ast.BinOp(right, op, _turned(left)), Kind.transposed, text, 2.6
-        yield ast.BinOp(_turned(right), op, left), Kind.transposed, text, 2.6
+        yield product, Kind.transposed, text, 2.2
+        yield ast.BinOp(right, op, turned(left)), Kind.transposed, text, 2.6
+        yield ast.BinOp(turned(right), op, left), Kind.transposed, text, 2.6
     if isinstance(op, ast.Pow):
         yield from _slope_of_power(node, show)
 
@@ -210,7 +219,7 @@ def _other_operator(
         done = "divided by" if old is ast.Div else "multiplied by"
         must = "multiplied by it" if old is ast.Div else "divided by it"
         text = f"{show(node.left)} is {done} {right} where it must be {must}"
-        plain = _is_number(node.right)
+        plain = is_number(node.right)
         return (Kind.factor if plain else Kind.operation), text, 1.9
     text = f"{show(node)} has {_OPERATORS[old][0]} where {_OPERATORS[new][0]} belongs"
     return _number_or(Kind.operation, spot), text, 2.5
@@ -220,9 +229,9 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
     """One of the two sides does not belong."""
     left, right, op = node.left, node.right, node.op
     minus_one = isinstance(right, ast.Constant) and right.value == 1
-    if isinstance(op, ast.Sub) and minus_one and _is_size(left):
+    if isinstance(op, ast.Sub) and minus_one and is_size(left):
         text = f"{show(node)} stands where {show(left)} belongs. {BESSEL}"
-        kind = Kind.index if spot.index else Kind.factor
+        kind = Kind.place if spot.index else Kind.factor
         if spot.index:
             text = f"{show(node)} leaves one out: {show(left)} belongs there"
         yield left, kind, text, 1.5
@@ -234,70 +243,29 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
     if isinstance(op, ast.Sub):
         negative = ast.UnaryOp(ast.USub(), right)
         yield negative, *_too_much(spot, op, left, show)
-    if isinstance(op, ast.Div) and not _is_number(left):
+    if isinstance(op, ast.Div) and not is_number(left):
         yield ast.BinOp(ast.Constant(1.0), op, right), *_too_much(spot, ast.Mult(), left, show)
 
 
 def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple[Kind, str, float]:
     what = show(gone)
     if isinstance(spot.parent, ast.Compare):
-        return Kind.index, f"{what} does not belong there: it shifts the place", 2
+        return Kind.place, f"{what} does not belong there: it shifts the place", 2
     if spot.index:
-        return Kind.index, f"{what} does not belong into the index", 2
+        return Kind.place, f"{what} does not belong into the index", 2
     if isinstance(op, ast.Add | ast.Sub):
-        if _is_epsilon(gone):
+        if is_epsilon(gone):
             return Kind.epsilon, f"epsilon ({what}) does not belong there", 2
         return Kind.extra_term, f"the term {what} does not belong there", 2
     if isinstance(op, ast.Pow):
         return Kind.operation, f"the exponent {what} does not belong there", 2
-    if _is_number(gone):
+    if is_number(gone):
         done = "the division by " if isinstance(op, ast.Div) else "the factor "
         return Kind.factor, f"{done}{what} does not belong there", 2
     if isinstance(op, ast.Mod | ast.FloorDiv):
         return Kind.operation, f"{what} does not belong there", 2
     done = "divided by" if isinstance(op, ast.Div) else "multiplied by"
     return Kind.extra_factor, f"it is {done} {what} as well, which does not belong there", 2
-
-
-def _regrouped(node: ast.BinOp, show: Show) -> Changes:
-    """Parentheses at another place."""
-    text = f"the parentheses in {show(node)} are not where they belong"
-    left, right = node.left, node.right
-    if isinstance(left, ast.BinOp):
-        inner = ast.BinOp(left.right, node.op, right)
-        yield ast.BinOp(left.left, left.op, inner), Kind.parentheses, text, 2.4
-        if isinstance(left.left, ast.BinOp):
-            deeper = ast.BinOp(left.left.right, left.op, left.right)
-            whole = ast.BinOp(left.left.left, left.left.op, ast.BinOp(deeper, node.op, right))
-            yield whole, Kind.parentheses, text, 2.6
-    if isinstance(right, ast.BinOp):
-        inner = ast.BinOp(left, node.op, right.left)
-        yield ast.BinOp(inner, right.op, right.right), Kind.parentheses, text, 2.4
-    if isinstance(left, ast.UnaryOp):
-        moved = ast.UnaryOp(left.op, ast.BinOp(left.operand, node.op, right))
-        yield moved, Kind.parentheses, text, 2.6
-    for side, put in (
-        (left, lambda part: ast.BinOp(part, node.op, right)),
-        (right, lambda part: ast.BinOp(left, node.op, part)),
-    ):
-        yield from _out_of_call(node, side, put, text)
-
-
-def _out_of_call(node: ast.BinOp, side: ast.expr, put: Any, text: str) -> Changes:
-    """a * b.sum(0) for (a * b).sum(0)."""
-    if isinstance(side, ast.Call) and isinstance(side.func, ast.Attribute):
-        inner = put(side.func.value)
-        method = ast.Attribute(inner, side.func.attr, ast.Load())
-        yield ast.Call(method, side.args, side.keywords), Kind.parentheses, text, 2.4
-        base = side.func.value
-        if isinstance(base, ast.BinOp):
-            for one, other in ((base.left, base.right), (base.right, base.left)):
-                short = ast.Call(
-                    ast.Attribute(other, side.func.attr, ast.Load()), side.args, side.keywords
-                )
-                yield put(ast.BinOp(one, base.op, short)), Kind.parentheses, text, 2.8
-    if isinstance(side, ast.Attribute) and side.attr == "T":
-        yield ast.Attribute(put(side.value), "T", ast.Load()), Kind.parentheses, text, 2.4
 
 
 def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
@@ -312,18 +280,18 @@ def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
 
 def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:
     text = f"only {show(node)} is used where all of {show(node.value)} belongs"
-    yield node.value, Kind.index, text, 2.5
+    yield node.value, Kind.place, text, 2.5
     if isinstance(node.slice, ast.Slice) or not isinstance(node.slice, ast.Tuple):
         text = (
             f"[{show(node.slice)}] picks whole rows; [range(n), {show(node.slice)}] picks one each"
         )
         rows = ast.parse("range(n)", mode="eval").body
         both = ast.Tuple([rows, node.slice], ast.Load())
-        yield ast.Subscript(node.value, both, node.ctx), Kind.index, text, 3
+        yield ast.Subscript(node.value, both, node.ctx), Kind.place, text, 3
 
 
 def _tuple(spot: Spot, node: ast.Tuple, show: Show) -> Changes:
-    kind = Kind.index if spot.index else Kind.exchanged
+    kind = Kind.place if spot.index else Kind.exchanged
     for first in range(len(node.elts)):
         for second in range(first + 1, len(node.elts)):
             elements = list(node.elts)
@@ -336,103 +304,7 @@ def _tuple(spot: Spot, node: ast.Tuple, show: Show) -> Changes:
 def _slice(node: ast.Slice, words: Words) -> Changes:
     if node.lower or node.upper or node.step:
         text = "the slice leaves some out where all belong"
-        yield ast.Slice(), Kind.index, text, 2
+        yield ast.Slice(), Kind.place, text, 2
     elif "Yb" in words.integers:
         text = "a colon takes every row for each target; [range(n), Yb] takes each row's own"
         yield ast.parse("range(n)", mode="eval").body, Kind.wrong_input, text, 2
-
-
-def _wrapped(spot: Spot, words: Words, show: Show) -> Changes:
-    """Something is missing around the expression."""
-    node = spot.node
-    if spot.index:
-        return
-    if not isinstance(node, ast.Constant) and not isinstance(spot.parent, ast.UnaryOp):
-        text = f"{show(node)} has the wrong sign"
-        yield ast.UnaryOp(ast.USub(), node), Kind.sign, text, 2.5
-    if isinstance(node, ast.Constant) or spot.exponent:
-        return
-    if not _is_number(node):
-        yield _turned(node), Kind.transposed, f"{show(node)} is not transposed", 2.5
-        yield from calls.around(spot, words, show)
-        epsilon = ast.BinOp(node, ast.Add(), ast.Constant(1e-5))
-        text = f"epsilon is not added to {show(node)}, as the forward pass does"
-        yield epsilon, Kind.epsilon, text, 2.8
-        yield from _terms(spot, words, show)
-    inside = isinstance(spot.parent, ast.BinOp) and isinstance(spot.parent.op, ast.Mult | ast.Div)
-    if not inside or (isinstance(spot.parent, ast.BinOp) and spot.parent.right is node):
-        yield from _factors(spot, words, show)
-
-
-def _factors(spot: Spot, words: Words, show: Show) -> Changes:
-    node = spot.node
-    for number, shown in _plain_factors(words):
-        text = f"the factor {shown} is missing at {show(node)}"
-        if "n - 1" in shown:
-            text += ". This is Bessel's correction: the forward pass divides by n - 1"
-        yield ast.BinOp(node, ast.Mult(), number), Kind.factor, text, 3
-    if _is_number(node):
-        return
-    for name in words.floats:
-        cost = 3.0 if name in words.said or name in words.gradients else 3.3
-        if name in words.gradients:
-            text = f"the gradient that arrives, {name}, is not multiplied in (the chain rule)"
-        else:
-            text = f"the factor {name} is missing at {show(node)}"
-        yield ast.BinOp(node, ast.Mult(), _named(name)), Kind.missing_factor, text, cost
-        text = f"the division by {name} is missing at {show(node)}"
-        yield ast.BinOp(node, ast.Div(), _named(name)), Kind.missing_factor, text, cost + 0.1
-
-
-def _plain_factors(words: Words) -> Iterator[tuple[ast.expr, str]]:
-    for text in ("1/n", "n", "1/(n - 1)", "n/(n - 1)", "(n - 1)", "2", "0.5", "1/n**2"):
-        if "n" not in text or "n" in words.integers:
-            yield ast.parse(text, mode="eval").body, text
-
-
-def _terms(spot: Spot, words: Words, show: Show) -> Changes:
-    parent = spot.parent
-    if not isinstance(parent, ast.Assign | ast.AugAssign | ast.Return | ast.BinOp):
-        return
-    for name in words.gradients:
-        text = f"the term {name} is left out"
-        yield ast.BinOp(spot.node, ast.Add(), _named(name)), Kind.missing_term, text, 3.4
-        yield ast.BinOp(spot.node, ast.Sub(), _named(name)), Kind.missing_term, text, 3.4
-    if isinstance(parent, ast.BinOp):
-        one = ast.Constant(1.0)
-        text = f"1 - {show(spot.node)} belongs there, not {show(spot.node)} alone"
-        yield ast.BinOp(one, ast.Sub(), spot.node), Kind.missing_term, text, 3.4
-
-
-def _is_number(node: ast.expr) -> bool:
-    """Whether it is a plain number, made of constants and sizes."""
-    return all(
-        isinstance(part, ast.Constant | ast.operator | ast.unaryop | ast.expr_context)
-        or isinstance(part, ast.BinOp | ast.UnaryOp)
-        or (isinstance(part, ast.Name) and part.id in SIZES)
-        for part in ast.walk(node)
-    )
-
-
-def _is_size(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Name) and node.id in SIZES) or isinstance(
-        node, ast.Subscript | ast.Call
-    )
-
-
-def _is_epsilon(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value < 1e-3
-
-
-def _turned(node: ast.expr) -> ast.expr:
-    if isinstance(node, ast.Attribute) and node.attr == "T":
-        return node.value
-    return ast.Attribute(node, "T", ast.Load())
-
-
-def _named(name: str) -> ast.expr:
-    return ast.Name(name, ast.Load())
-
-
-def _call(function: str, argument: ast.expr) -> ast.expr:
-    return ast.Call(ast.Attribute(_named("torch"), function, ast.Load()), [argument], [])

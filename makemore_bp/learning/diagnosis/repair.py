@@ -239,7 +239,8 @@ def _merged(one: Found, other: Found) -> ast.stmt | None:
     old, new = other.edit.old, other.edit.new
     if new is None or isinstance(old, ast.stmt):
         return None
-    return _exchanged(one.edit.statement, old, new)
+    merged: ast.stmt | None = _exchanged(one.edit.statement, old, new)
+    return merged
 
 
 def _exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:

@@ -8,12 +8,9 @@ in float64, in which rounding hides nothing.
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
-import io
 import types
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,15 +20,22 @@ from torch import Tensor
 
 from makemore_bp.learning.blocks import Blocks, Home, Unit
 from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.diagnosis.world import (
+    AS_READ,
+    Given,
+    World,
+    as_number,
+    exact,
+    is_true,
+    near,
+    private,
+)
 from makemore_bp.learning.places import Place, places
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
 
-# Relative to the largest entry; epsilon left out is 1e-7 or more, rounding in float64 1e-13.
-EXACT = 1e-10
 SETTING = "__makemore_bp_setting__"
-SINGLE = 2e-5  # the same where something in the script is float32 whatever comes in
 
 
 @dataclass(frozen=True)
@@ -42,48 +46,13 @@ class Change:
     new: ast.stmt
 
 
-@dataclass(frozen=True)
-class Given:
-    """What a world lends besides gradients. forward: the true forward tensors, also where the
-    script changed them; finished: gradients as they will be, also where the script reads them
-    before they are complete; single: everything in the script's own precision."""
-
-    forward: bool = False
-    finished: bool = False
-    single: bool = False
-
-
-AS_READ = Given()
-
-
-@dataclass(frozen=True)
-class World:
-    """A namespace for a statement, private to it, that shows whether somebody wrote into it."""
-
-    names: Mapping[str, Any]
-    tensors: tuple[Tensor, ...]
-    version: int
-
-    @classmethod
-    def of(cls, names: Mapping[str, Any]) -> World:
-        """A world of copies."""
-        copies = {name: _private(value) for name, value in names.items()}
-        tensors = tuple(value for value in copies.values() if isinstance(value, Tensor))
-        return cls(copies, tensors, sum(tensor._version for tensor in tensors))
-
-    @property
-    def touched(self) -> bool:
-        """Whether a tensor in it was changed in place."""
-        return self.version != sum(tensor._version for tensor in self.tensors)
-
-
 class Bench:
     """The statements that make one gradient, to be run again."""
 
     def __init__(
         self, blocks: Blocks, home: Home, tensor: str, truth: Truth, last: int | None = None
     ) -> None:
-        """``last`` is the unit at which the definition in question ends; by default the final one."""
+        """``last`` is the unit at which the definition in question ends, by default the last."""
         self.block, self.place, self.tensor, self.truth = home.block, home.place, tensor, truth
         self.last = home.definitions[-1] if last is None else last
         self._blocks, self.source = blocks, blocks.trace.source
@@ -170,10 +139,10 @@ class Bench:
             unit = self.block.units[index]
             for name in unit.changes | ({self.place.root} if unit.opaque else set()):
                 if name in names:
-                    made[name] = _private(names[name])  # it may be a tensor of the world itself
+                    made[name] = private(names[name])  # it may be a tensor of the world itself
             if index == upto:
                 break
-        return _as_tensor(self.place.get(made))
+        return as_number(self.place.get(made))
 
     def agrees(self, value: Tensor | None, truth: Tensor | None = None) -> bool:
         """Whether a value is the true gradient."""
@@ -182,9 +151,9 @@ class Bench:
 
     @cached_property
     def faithful(self) -> bool:
-        """Whether running the statements again on the script's own gradients gives its own result."""
+        """Whether the statements, run again on the script's own gradients, give its own result."""
         made = self.place.get(self.block.units[self.last].after.names)
-        own = _as_tensor(made)
+        own = as_number(made)
         again = self.run({})
         if own is None or again is None or own.shape != again.shape:
             return False
@@ -251,7 +220,7 @@ class Bench:
         unit = self.block.units[index]
         for name in unit.reads | unit.changes:
             if name in names:
-                names[name] = _private(names[name])
+                names[name] = private(names[name])
         names.update(made)
         names[SETTING] = lambda tensor, value: _set(world, tensor, value)
         _rebind(names)
@@ -267,14 +236,13 @@ class Bench:
                 value = names.get(name)
                 if isinstance(tensor, Tensor) and isinstance(value, Tensor):
                     names[name] = tensor if given.forward or near(value, tensor) else value
-        for tensor, place in self._places(unit).items():
-            if tensor == self.tensor or tensor not in world:
+        for other, place in self._places(unit).items():
+            if other == self.tensor or other not in world:
                 continue
-            value = place.get(names)
-            true = self.truth.gradients.get(tensor)
-            right = isinstance(value, Tensor) and true is not None and near(value, true)
+            value, true = place.get(names), self.truth.gradients[other]
+            right = isinstance(value, Tensor) and near(value, true)
             if right or given.finished or not self.unfinished(place, index):
-                place.put(names, world[tensor])
+                place.put(names, world[other])
         return names
 
     def unfinished(self, place: Place, index: int) -> bool:
@@ -345,65 +313,3 @@ def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
     except (Exception, SystemExit):
         return False
     return True
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """In here statements are run again: in float64, without a word, without a graph."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def exact(value: Any) -> Any:
-    """A value with its floating numbers in float64."""
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    if type(value) is dict:
-        return {key: exact(entry) for key, entry in value.items()}
-    if type(value) in (list, tuple) and len(value) < 200:
-        return type(value)(exact(entry) for entry in value)
-    return value
-
-
-def _private(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone()
-    if type(value) is dict:
-        return {key: _private(entry) for key, entry in value.items()}
-    return value
-
-
-def _as_tensor(value: Any) -> Tensor | None:
-    if isinstance(value, bool | int | float):
-        return torch.tensor(float(value))
-    if not isinstance(value, Tensor) or value.is_complex():
-        return None
-    return value if value.is_floating_point() else value.double()
-
-
-def near(one: Tensor, other: Tensor) -> bool:
-    """Whether a tensor of any precision is another, up to what single precision can hold."""
-    if one.shape != other.shape:
-        return False
-    if not one.is_floating_point() or not other.is_floating_point():
-        return torch.equal(one, other)
-    return scale(one.double() - other) <= SINGLE * scale(other)
-
-
-def is_true(value: Tensor, truth: Tensor, noise: float) -> bool:
-    """Whether a value computed in float64 is the true one. Leading axes of length 1 may lack."""
-    lacking = truth.dim() - value.dim()
-    if lacking > 0 and all(length == 1 for length in truth.shape[:lacking]):
-        value = value.reshape(*[1] * lacking, *value.shape)
-    if value.shape != truth.shape:
-        return False
-    single = value.is_floating_point() and value.dtype != torch.float64
-    allowed = max(noise, (SINGLE if single else EXACT) * scale(truth))
-    difference = value.double() - truth
-    return bool(torch.isfinite(difference).all()) and scale(difference) <= allowed

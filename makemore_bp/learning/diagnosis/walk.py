@@ -17,7 +17,8 @@ class Spot:
     """An expression in a statement. put: gives the statement with another in its place; parent: the
     node around it; index: whether it stands inside square brackets, or inside range(); exponent:
     whether it is an exponent; axis: whether it says along which axis something is taken; called:
-    whether it is the function of a call; stored: whether it is written to; loop: whether it says what a loop runs over."""
+    whether it is the function of a call; stored: whether it is written to; loop:
+    whether it says what a loop runs over."""
 
     node: ast.expr
     put: Callable[[ast.expr], ast.stmt]

@@ -58,7 +58,7 @@ def train_with(
     Yb: Tensor,
     limits: Limits,
 ) -> dict[str, Any]:
-    """Trains with the learner's function on minibatches Xb (steps, n, block_size), Yb (steps, n)."""
+    """Trains with the learner's function on minibatches Xb (steps, n, block_size) and Yb."""
     silence_matplotlib()
     network = Network()
     record = network.forward(parameters, Xb[0], Yb[0])

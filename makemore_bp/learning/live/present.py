@@ -134,7 +134,7 @@ def _truth(names: Mapping[str, Any]) -> tuple[LectureTruth, list[str]]:
     own = {name: names[name].grad for name in LECTURE_ORDER if _has_gradient(names.get(name))}
     kept = {name: g for name, g in own.items() if near(g, reference.gradients[name])}
     stale = [f"{name}.grad" for name in own if name not in kept]
-    truth = LectureTruth(Reference(reference.record, reference.gradients | kept))
+    truth = LectureTruth(Reference(LECTURE, reference.record, reference.gradients | kept))
     return truth, list(_stale(stale))
 
 
