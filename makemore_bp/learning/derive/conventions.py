@@ -1,0 +1,197 @@
+"""Which tensor is the loss, and which gradient belongs to which tensor, by how people name them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from makemore_bp.errors import RequestError
+from makemore_bp.learning.derive.program import Program, Reference, Variable, wanted
+
+LOSSES = ("loss", "cost", "nll", "objective", "total_loss", "L", "J", "E", "error")
+_HOLDERS = r"(?:d|g|grads?|gradients?|dparams|d_params|derivatives|dp)"
+_PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{_HOLDERS}\[(?:d_?|grad_?)?(.+)\]",
+        r"d_?(?:L|J|E|C|l|loss|cost|Loss)_?(?:over_|by_|_)?d_?(.+)",
+        r"d_?(.+)",
+        r"(?:grad|gradient|delta|g)_?(.+)",
+        r"(.+?)_?(?:grad|gradient|g|bar|delta)",
+    )
+)
+
+
+@dataclass(eq=False)
+class Gradient:
+    """One gradient as the file made it: the states it went through, the last is what it came to.
+
+    name: as the learner calls it; of: the tensor that it belongs to.
+    """
+
+    name: str
+    of: Variable
+    states: list[Variable] = field(default_factory=list)
+    scope: int = 0
+
+    @property
+    def final(self) -> Variable:
+        return self.states[-1]
+
+
+def find_loss(program: Program, name: str | None = None) -> Variable:
+    """The loss of a file: the variable called ``name``, or one that is called like a loss, or the
+    last number that depends on most.
+
+    Raises RequestError if there is none.
+    """
+    return find_losses(program, name)[-1]
+
+
+def find_losses(program: Program, name: str | None = None) -> list[Variable]:
+    """Every state of the loss, in the order in which they were computed."""
+    scalars = [
+        variable
+        for variable in program.variables
+        if variable.value.numel() == 1 and variable.differentiable and variable.step is not None
+    ]
+    named = {v: {b.name for b in v.bindings} | {v.hint} for v in scalars}
+    if name is not None:
+        found = [v for v in scalars if name in named[v]]
+        if not found:
+            raise RequestError(
+                "There is no number with the name {name} that the file computes. The loss is a "
+                "tensor with a single entry; name it with --loss NAME.", name=name
+            )  # fmt: skip
+        return found
+    for known in [*_with_backward(program.source), *LOSSES]:
+        found = [v for v in scalars if known in named[v]]
+        if found:
+            return found
+    found = [v for v in scalars if any(wanted(read, False) for read in v.step.reads)]  # type: ignore[union-attr]
+    if not found:
+        raise RequestError(
+            "The file computes no loss: no tensor with a single entry depends on another tensor. "
+            "If there is one inside a function that is never called, call it; name the loss with "
+            "--loss NAME."
+        )
+    longest = max(found, key=lambda v: len(program.steps_to(v)))
+    return [longest]
+
+
+def _with_backward(source: str) -> Iterator[str]:
+    """The names of what the file calls ``backward()`` of."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr == "backward" and isinstance(node.func.value, ast.Name):
+                if not node.args:
+                    yield node.func.value.id
+
+
+def tensor_names(gradient: str) -> Iterator[str]:
+    """The names that a tensor may have whose gradient is called ``gradient``."""
+    for pattern in _PATTERNS:
+        found = pattern.fullmatch(gradient)
+        if found:
+            yield found[1]
+
+
+def find_gradients(
+    program: Program, losses: Iterable[Variable], said: Mapping[str, str] | None = None
+) -> list[Gradient]:
+    """Every gradient in the file of a tensor that a loss depends on, in the order in which they
+    were begun. ``said`` names tensors by their gradients, where the names do not show it."""
+    return _Finder(program, list(losses), said or {}).gradients()
+
+
+class _Finder:
+    def __init__(self, program: Program, losses: list[Variable], said: Mapping[str, str]) -> None:
+        self.program, self.losses, self.said = program, losses, said
+        self.behind = {loss: self._ancestors(loss) for loss in losses}
+        self.addresses: dict[tuple[int, str], list[tuple[int, Variable]]] = {}
+        self.anywhere: dict[str, list[tuple[int, Variable]]] = {}
+        for variable in program.variables:
+            for b in variable.bindings:
+                self.addresses.setdefault((b.scope, b.name), []).append((b.time, variable))
+                self.anywhere.setdefault(b.name, []).append((b.time, variable))
+
+    def _ancestors(self, loss: Variable) -> set[Variable]:
+        steps = self.program.steps_to(loss)
+        return {v for step in steps for v in (*step.reads, step.result)}
+
+    def gradients(self) -> list[Gradient]:
+        found: list[Gradient] = []
+        events = [
+            (b.time, b, variable) for variable in self.program.variables for b in variable.bindings
+        ]
+        latest: dict[tuple[int, str], Gradient] = {}
+        for time, binding, variable in sorted(events, key=lambda event: event[0]):
+            loss = self._loss_before(time)
+            if loss is None or variable in self.behind[loss] or variable is loss and binding.own:
+                continue
+            address = binding.scope, binding.name
+            running = latest.get(address)
+            if running is not None and continues(variable, running.final):
+                if variable is not running.final:
+                    running.states.append(variable)
+                continue
+            of = self._tensor(binding.name, binding.scope, time, loss)
+            if of is not None and variable is not of:
+                latest[address] = Gradient(binding.name, of, [variable], binding.scope)
+                found.append(latest[address])
+        return self._once(found)
+
+    def _once(self, found: list[Gradient]) -> list[Gradient]:
+        """One gradient of several names (a result that has a name inside its function as well) is
+        one; and of a training loop the first round is looked at."""
+        kept: dict[tuple[Variable, Variable], Gradient] = {}
+        for gradient in found:
+            key = gradient.of, gradient.states[0]
+            if key not in kept or gradient.scope == 0 != kept[key].scope:
+                longest = max(kept.get(key, gradient), gradient, key=lambda g: len(g.states))
+                gradient.states = longest.states
+                kept[key] = gradient
+        return list(kept.values())
+
+    def _loss_before(self, time: int) -> Variable | None:
+        return next((loss for loss in reversed(self.losses) if loss.time < time), None)
+
+    def _tensor(self, name: str, scope: int, time: int, loss: Variable) -> Variable | None:
+        if name.startswith("grad of "):
+            of = self.program.variables[int(name.removeprefix("grad of "))]
+            return of if of in self.behind[loss] else None
+        for candidate in [self.said[name]] if name in self.said else tensor_names(name):
+            for address in ((scope, candidate), (0, candidate)):
+                of = self._latest(self.addresses.get(address, ()), time, loss)
+                if of is not None:
+                    return of
+            if "[" in name or name in self.said:
+                of = self._latest(self.anywhere.get(candidate, ()), time, loss)
+                if of is not None:
+                    return of
+        return None
+
+    def _latest(
+        self, bound: Iterable[tuple[int, Variable]], time: int, loss: Variable
+    ) -> Variable | None:
+        behind = self.behind[loss]
+        earlier = [v for t, v in bound if t < time and v in behind and wanted(v, loss.tracked)]
+        return earlier[-1] if earlier else None
+
+
+def continues(variable: Variable, before: Variable) -> bool:
+    """Whether a state of a gradient goes on from the one before it: changed in place, or added to."""
+    if variable is before or variable.tensor is before.tensor:
+        return True
+    step = variable.step
+    return step is not None and before in _summands(step.expression)
+
+
+def _summands(node: ast.expr) -> Iterator[Variable]:
+    if isinstance(node, Reference):
+        yield node.variable
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield from _summands(node.left)
+        yield from _summands(node.right)

@@ -1,0 +1,395 @@
+"""The backward pass of a program, line by line, from the rules.
+
+The lines of the forward pass are gone through from the last to the first. A line of several
+operations is differentiated as it stands where that stays short; else it is cut, and the part in
+the middle gets a name. Whatever a rule says is held against autograd on the file's own tensors
+before it is written down; a line that has no rule, or whose rule does not agree, is left to
+autograd, and that is said.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makemore_bp.learning.derive.local_truth import LocalTruth
+from makemore_bp.learning.derive.naming import free_name
+from makemore_bp.learning.derive.program import (
+    Program,
+    Reference,
+    Step,
+    Variable,
+    evaluate,
+    text,
+    wanted,
+)
+from makemore_bp.learning.derive.rules import RULES
+from makemore_bp.learning.derive.rules.operation import (
+    Flow,
+    NeedsName,
+    Operation,
+    UnknownOperation,
+    Writes,
+    operation_name,
+    recognised,
+    simple,
+)
+
+SHORT = 4  # operations that a gradient may have on its way through the inside of a line
+_OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript)
+_OWN_MEMORY = (ast.BinOp, ast.UnaryOp)
+
+
+@dataclass(frozen=True)
+class Term:
+    """What one line hands back for one variable: an expression, or statements that add to ``dx``;
+    ``idea`` says why, in words."""
+
+    variable: Variable
+    gradient: ast.expr | None
+    statements: tuple[ast.stmt, ...] = ()
+    idea: str = ""
+
+
+@dataclass
+class Part:
+    """The way back through one forward line: code, and for each gradient its idea.
+
+    left: whether it is left to autograd.
+    """
+
+    step: Step
+    terms: list[Term]
+    left: bool = False
+    code: list[str] = field(default_factory=list)
+
+
+class Derivation:
+    """The backward pass of ``loss``.
+
+    forward: the lines of the forward pass as they are differentiated; parts: the way back through
+    each, from the last line to the first; names: of the gradients, by variable.
+    """
+
+    def __init__(self, program: Program, truth: LocalTruth) -> None:
+        self.program, self.truth, self.loss = program, truth, truth.loss
+        self.tracked = self.loss.tracked
+        self.notes: list[str] = []
+        self.cuts: list[Variable] = []
+        self.names: dict[Variable, str] = {}
+        self.values: dict[Variable, Tensor] = dict(truth.gradients)
+        forward = program.steps_to(self.loss)
+        self._taken = {v.name for step in forward for v in (*step.reads, step.result)}
+        self._taken |= {name for name, v in program.names.items() if not isinstance(v, Tensor)}
+        self._space = program.namespace({v.name: v.value for v in program.variables})
+        self._space.setdefault("torch", torch)
+        self.parts = self._parts()
+        self._write()
+
+    @property
+    def forward(self) -> list[Step]:
+        return [part.step for part in reversed(self.parts)]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Those that have a gradient, in the order in which the backward pass completes them."""
+        last = {term.variable: k for k, part in enumerate(self.parts) for term in part.terms}
+        return sorted(last, key=lambda variable: last[variable])
+
+    def name(self, variable: Variable) -> str:
+        """The name of a variable's gradient."""
+        if variable not in self.names:
+            self.names[variable] = free_name(f"d{variable.name}", self._taken)
+            self._taken.add(self.names[variable])
+            self._space[self.names[variable]] = self.values[variable]
+        return self.names[variable]
+
+    def _parts(self) -> list[Part]:
+        parts, pending = [], list(self.truth.steps)
+        while pending:
+            step = pending.pop()
+            try:
+                parts.append(self._part(step))
+            except NeedsName as cut:
+                pending += self._cut(step, cut.node)
+        return parts
+
+    def _part(self, step: Step) -> Part:
+        step = self._with_mask(step)
+        try:
+            terms = list(self._terms(step))
+            if self._agrees(step, terms):
+                return Part(step, terms)
+            reason = "the rule for it does not agree with autograd here"
+        except UnknownOperation:
+            reason = "no rule is known for it"
+        self.notes.append(f"line {step.line}: {step.source.strip()} is left to autograd; {reason}")
+        return Part(step, [Term(v, None) for v in self._read(step)], left=True)
+
+    def _read(self, step: Step) -> list[Variable]:
+        return [variable for variable in step.reads if self._wanted(variable)]
+
+    def _wanted(self, variable: Variable) -> bool:
+        return wanted(variable, self.tracked) and variable in self.values
+
+    def _terms(self, step: Step) -> Iterator[Term]:
+        dy = self._gradient_of(step.result)
+        if step.base is None:
+            yield from self._walk(step, step.expression, dy, root=True)
+            return
+        assert step.index is not None
+        if self._wanted(step.base):
+            zeroed = ast.parse("dx[i] = 0").body
+            written = ast.Subscript(ast.Name("dx"), step.index, ast.Store())
+            zeroed = [ast.Assign([written], ast.Constant(0), lineno=0)]
+            idea = "What was written over has no part in the result any more, so it gets nothing."
+            yield Term(step.base, dy, tuple(zeroed), idea)
+        there = ast.Subscript(dy, step.index, ast.Load())
+        shape = self._value(step.expression)
+        operation = Operation("setitem", there, {}, there, None, self._space)
+        if isinstance(shape, Tensor):
+            there = operation.summed(there, step.expression)  # type: ignore[assignment]
+        yield from self._walk(step, step.expression, there, root=False)
+
+    def _gradient_of(self, variable: Variable) -> ast.expr:
+        if variable is not self.loss:
+            return ast.Name(self.name(variable), ast.Load())
+        if variable.value.dim() == 0:
+            return ast.Constant(1.0)
+        return ast.parse(f"torch.ones_like({variable.name})", mode="eval").body
+
+    def _walk(
+        self, step: Step, node: ast.expr, gradient: ast.expr, root: bool, idea: str = ""
+    ) -> Iterator[Term]:
+        """The terms of the variables in ``node``, whose own gradient is ``gradient``."""
+        if isinstance(node, Reference):
+            if self._wanted(node.variable):
+                yield Term(node.variable, gradient, idea=idea)
+            return
+        inside = [v for v in _references(node) if self._wanted(v)]
+        if not inside:
+            return
+        if not root and not (_is_plain(gradient) or len(inside) == 1 and _is_short(gradient)):
+            raise NeedsName(node)
+        result = Reference(step.result) if root and step.base is None else None
+        try:
+            operation = recognised(node, gradient, result, self._space)
+            handed = list(RULES[operation.name].rule(operation))
+        except UnknownOperation:
+            if root:
+                raise
+            raise NeedsName(node) from None
+        own = RULES[operation.name].idea
+        for each in handed:
+            if isinstance(each, Flow):
+                yield from self._walk(step, each.operand, simple(each.gradient), False, own)
+            elif isinstance(each.operand, Reference):
+                if self._wanted(each.operand.variable):
+                    yield Term(each.operand.variable, None, each.statements, own)
+            elif any(self._wanted(v) for v in _references(each.operand)):
+                raise NeedsName(each.operand)
+
+    def _agrees(self, step: Step, terms: list[Term]) -> bool:
+        """Whether the terms come to what autograd gives back for the line."""
+        for variable in self._read(step):
+            true = self.truth.through(step, self.values[step.result], variable)
+            own = torch.zeros_like(true)
+            for term in terms:
+                if term.variable is variable:
+                    own = own + self._worth(term, true)
+            typical = float((true.double() ** 2).mean().sqrt()) if true.numel() else 0.0
+            if own.shape != true.shape or not torch.allclose(own, true, 1e-3, 1e-4 * typical + 1e-12):
+                return False
+        return True
+
+    def _worth(self, term: Term, like: Tensor) -> Tensor:
+        """A term's value, added to zeros."""
+        space = dict(self._space)
+        space["dx"] = torch.zeros_like(like)
+        if term.gradient is not None:
+            space["dx"] = space["dx"] + self._value(term.gradient)
+        for statement in term.statements:
+            exec(_statement(statement), space)
+        worth: Tensor = space["dx"]
+        return worth
+
+    def _value(self, node: ast.expr) -> Any:
+        return eval(text(node), dict(self._space))
+
+    def _cut(self, step: Step, node: ast.expr) -> list[Step]:
+        """The line as two, with a name for the value of ``node``."""
+        name = free_name(f"{step.result.name}_in", self._taken)
+        self._taken.add(name)
+        value = self._value(node)
+        inner = Variable(value.detach(), value, step.line, step.result.time, name=name, hint=name)
+        inner.tensor.requires_grad_(self.tracked)
+        inner.step = Step(inner, node, step.line, step.source, step.top, state=step.state)
+        self._space[name] = inner.value
+        self.cuts.append(inner)
+        expression = _with(step.expression, node, Reference(inner))
+        outer = Step(
+            step.result, expression, step.line, step.source, step.top, step.base, step.index
+        )
+        self.values[inner] = self.truth.through(outer, self.values[step.result], inner)
+        return [inner.step, outer]
+
+    def _with_mask(self, step: Step) -> Step:
+        """``F.dropout(x, p)`` as ``x * mask``, so that the mask has a name on the way back."""
+        node = step.expression
+        if step.base is not None or operation_name(node, self._space) != "dropout":
+            return step
+        operation = recognised(node, ast.Constant(1.0), None, self._space)
+        if not operation.constant("training") or not isinstance(operation.operand(), Reference):
+            return step
+        assert isinstance(node, ast.Call)
+        ones = operation.code("torch.ones_like(x)")
+        mask = _with(node, operation.operand(), ones)
+        name = free_name(f"{step.result.name}_mask", self._taken)
+        self._taken.add(name)
+        maker = Step(step.result, mask, step.line, step.source, step.top, state=step.state)
+        value = evaluate(maker, dict(self._space))
+        variable = Variable(value, value, step.line, step.result.time, name=name, hint=name)
+        variable.step = Step(variable, mask, step.line, step.source, step.top)
+        self._space[name] = value
+        self.cuts.append(variable)
+        product = ast.BinOp(operation.operand(), ast.Mult(), Reference(variable))
+        return Step(step.result, product, step.line, step.source, step.top)
+
+    def _write(self) -> None:
+        """Writes each part's code: the first term of a gradient begins it, the others are added."""
+        counts: dict[Variable, int] = {}
+        for part in self.parts:
+            for term in part.terms:
+                counts[term.variable] = counts.get(term.variable, 0) + 1
+        begun: set[Variable] = set()
+        for part in self.parts:
+            if part.left:
+                part.code += self._left_to_autograd(part, begun)
+            else:
+                for term in part.terms:
+                    part.code += self._lines(term, term.variable in begun, counts[term.variable] > 1)
+                    begun.add(term.variable)
+            begun |= {term.variable for term in part.terms}
+
+    def _lines(self, term: Term, begun: bool, more: bool) -> list[str]:
+        name, x = self.name(term.variable), term.variable.name
+        lines = []
+        if term.gradient is not None and term.statements:
+            source = text(term.gradient)
+            if begun:
+                lines.append(f"d_ = {source}.clone()")
+                lines += [text_of(each, "d_") for each in term.statements]
+                return [*lines, f"{name} += d_"]
+            lines.append(f"{name} = {source}.clone()")
+        elif term.gradient is not None:
+            value = self._value(term.gradient)
+            shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+            return [self._assignment(name, term, shape, begun, more)]
+        elif not begun:
+            lines.append(f"{name} = torch.zeros_like({x})")
+        return lines + [text_of(each, name, first=not begun) for each in term.statements]
+
+    def _assignment(
+        self, name: str, term: Term, shape: tuple[int, ...], begun: bool, more: bool
+    ) -> str:
+        assert term.gradient is not None
+        if begun:
+            return f"{name} += {text(term.gradient)}"
+        node = term.gradient
+        if shape != tuple(term.variable.value.shape):
+            x = Reference(term.variable)
+            if isinstance(node, ast.Constant):
+                return f"{name} = torch.full_like({x.variable.name}, {text(node)})"
+            node = ast.Call(ast.Attribute(_tensor(node, shape, self), "expand_as"), [x], [])
+        if more and not isinstance(node, _OWN_MEMORY):
+            node = ast.Call(ast.Attribute(node, "clone"), [], [])
+        return f"{name} = {text(node)}"
+
+    def _left_to_autograd(self, part: Part, begun: set[Variable]) -> list[str]:
+        names = [term.variable.name for term in part.terms]
+        step, dy = part.step, text(self._gradient_of(part.step.result))
+        arguments = ", ".join(names)
+        lines = []
+        if step.base is None:
+            function = f"lambda {arguments}: {text(step.expression)}"
+        else:
+            body = "\n".join(f"    {line}" for line in step.lines())
+            lines = [f"def f({arguments}):", *body.splitlines(), f"    return {step.result.name}"]
+            function = "f"
+        given = dy if dy != "1.0" else f"torch.ones_like({step.result.name})"
+        call = f"left_to_autograd({function}, {given}, {arguments})"
+        targets = [self.name(t.variable) + ("_part" if t.variable in begun else "") for t in part.terms]
+        lines.append(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}")
+        for term in part.terms:
+            if term.variable in begun:
+                name = self.name(term.variable)
+                lines.append(f"{name} += {name}_part")
+        return lines
+
+
+def _tensor(node: ast.expr, shape: tuple[int, ...], derivation: Derivation) -> ast.expr:
+    """The expression as one of a tensor, where it may be a plain number."""
+    if isinstance(derivation._value(node), Tensor):
+        return node
+    return ast.Call(ast.Attribute(ast.Name("torch"), "tensor"), [node], [])
+
+
+def text_of(statement: ast.stmt, name: str, first: bool = False) -> str:
+    """A statement of a rule with the gradient's name for ``dx``; the first one assigns."""
+    if first and isinstance(statement, ast.AugAssign):
+        statement = ast.Assign([statement.target], statement.value, lineno=0)
+    return ast.unparse(ast.fix_missing_locations(_renamed(statement, name)))
+
+
+def _renamed(node: ast.AST, name: str) -> Any:
+    if isinstance(node, Reference):
+        return ast.Name(node.variable.name, ast.Load())
+    if isinstance(node, ast.Name) and node.id == "dx":
+        return ast.Name(name, node.ctx)
+    fields = {
+        key: [_renamed(each, name) if isinstance(each, ast.AST) else each for each in value]
+        if isinstance(value, list)
+        else _renamed(value, name) if isinstance(value, ast.AST) else value
+        for key, value in ast.iter_fields(node)
+    }  # fmt: skip
+    return type(node)(**fields)
+
+
+def _statement(statement: ast.stmt) -> str:
+    return text_of(statement, "dx")
+
+
+def _references(node: ast.AST) -> list[Variable]:
+    return [each.variable for each in ast.walk(node) if isinstance(each, Reference)]
+
+
+def _with(node: Any, old: ast.expr, new: ast.expr) -> Any:
+    """A copy of an expression with one of its parts replaced."""
+    if node is old:
+        return new
+    if isinstance(node, Reference) or not isinstance(node, ast.AST):
+        return node
+    fields = {
+        key: [_with(each, old, new) for each in value]
+        if isinstance(value, list)
+        else _with(value, old, new)
+        for key, value in ast.iter_fields(node)
+    }
+    return type(node)(**fields)
+
+
+def _is_plain(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Name | ast.Constant | Reference)
+
+
+def _is_short(node: ast.expr) -> bool:
+    parts = list(ast.walk(node))
+    products = [each for each in parts if isinstance(getattr(each, "op", None), ast.MatMult)]
+    return not products and sum(isinstance(each, _OPERATIONS) for each in parts) <= SHORT
