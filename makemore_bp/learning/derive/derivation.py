@@ -47,13 +47,20 @@ _OWN_MEMORY = (ast.BinOp, ast.UnaryOp)
 
 @dataclass(frozen=True)
 class Term:
-    """What one line hands back for one variable: an expression, or statements that add to ``dx``;
-    ``idea`` says why, in words."""
+    """What one line hands back for one variable: an expression, or statements that add to ``dx``.
+
+    rules: the names of the rules that made it, from the line's outermost operation inwards.
+    """
 
     variable: Variable
     gradient: ast.expr | None
     statements: tuple[ast.stmt, ...] = ()
-    idea: str = ""
+    rules: tuple[str, ...] = ()
+
+    @property
+    def ideas(self) -> list[str]:
+        """Why, in words."""
+        return [RULES[name].idea for name in self.rules]
 
 
 @dataclass
@@ -144,11 +151,9 @@ class Derivation:
             return
         assert step.index is not None
         if self._wanted(step.base):
-            zeroed = ast.parse("dx[i] = 0").body
-            written = ast.Subscript(ast.Name("dx"), step.index, ast.Store())
+            written = ast.Subscript(ast.Name("dx", ast.Store()), step.index, ast.Store())
             zeroed = [ast.Assign([written], ast.Constant(0), lineno=0)]
-            idea = "What was written over has no part in the result any more, so it gets nothing."
-            yield Term(step.base, dy, tuple(zeroed), idea)
+            yield Term(step.base, dy, tuple(zeroed), ("masked_fill",))
         there = ast.Subscript(dy, step.index, ast.Load())
         shape = self._value(step.expression)
         operation = Operation("setitem", there, {}, there, None, self._space)
@@ -164,12 +169,17 @@ class Derivation:
         return ast.parse(f"torch.ones_like({variable.name})", mode="eval").body
 
     def _walk(
-        self, step: Step, node: ast.expr, gradient: ast.expr, root: bool, idea: str = ""
+        self,
+        step: Step,
+        node: ast.expr,
+        gradient: ast.expr,
+        root: bool,
+        rules: tuple[str, ...] = (),
     ) -> Iterator[Term]:
         """The terms of the variables in ``node``, whose own gradient is ``gradient``."""
         if isinstance(node, Reference):
             if self._wanted(node.variable):
-                yield Term(node.variable, gradient, idea=idea)
+                yield Term(node.variable, gradient, rules=rules)
             return
         inside = [v for v in _references(node) if self._wanted(v)]
         if not inside:
@@ -184,13 +194,13 @@ class Derivation:
             if root:
                 raise
             raise NeedsName(node) from None
-        own = RULES[operation.name].idea
+        rules = *rules, operation.name
         for each in handed:
             if isinstance(each, Flow):
-                yield from self._walk(step, each.operand, simple(each.gradient), False, own)
+                yield from self._walk(step, each.operand, simple(each.gradient), False, rules)
             elif isinstance(each.operand, Reference):
                 if self._wanted(each.operand.variable):
-                    yield Term(each.operand.variable, None, each.statements, own)
+                    yield Term(each.operand.variable, None, each.statements, rules)
             elif any(self._wanted(v) for v in _references(each.operand)):
                 raise NeedsName(each.operand)
 
@@ -203,7 +213,9 @@ class Derivation:
                 if term.variable is variable:
                     own = own + self._worth(term, true)
             typical = float((true.double() ** 2).mean().sqrt()) if true.numel() else 0.0
-            if own.shape != true.shape or not torch.allclose(own, true, 1e-3, 1e-4 * typical + 1e-12):
+            if own.shape != true.shape or not torch.allclose(
+                own, true, 1e-3, 1e-4 * typical + 1e-12
+            ):
                 return False
         return True
 
@@ -223,10 +235,11 @@ class Derivation:
 
     def _cut(self, step: Step, node: ast.expr) -> list[Step]:
         """The line as two, with a name for the value of ``node``."""
-        name = free_name(f"{step.result.name}_in", self._taken)
+        hint = step.result.hint if step.result in self.cuts else f"{step.result.name}_in"
+        name = free_name(hint, self._taken)
         self._taken.add(name)
         value = self._value(node)
-        inner = Variable(value.detach(), value, step.line, step.result.time, name=name, hint=name)
+        inner = Variable(value.detach(), value, step.line, step.result.time, name=name, hint=hint)
         inner.tensor.requires_grad_(self.tracked)
         inner.step = Step(inner, node, step.line, step.source, step.top, state=step.state)
         self._space[name] = inner.value
@@ -272,7 +285,9 @@ class Derivation:
                 part.code += self._left_to_autograd(part, begun)
             else:
                 for term in part.terms:
-                    part.code += self._lines(term, term.variable in begun, counts[term.variable] > 1)
+                    part.code += self._lines(
+                        term, term.variable in begun, counts[term.variable] > 1
+                    )
                     begun.add(term.variable)
             begun |= {term.variable for term in part.terms}
 
@@ -301,11 +316,11 @@ class Derivation:
         if begun:
             return f"{name} += {text(term.gradient)}"
         node = term.gradient
+        x = Reference(term.variable)
+        if not isinstance(self._value(node), Tensor):
+            return f"{name} = torch.full_like({x.variable.name}, {text(node)})"
         if shape != tuple(term.variable.value.shape):
-            x = Reference(term.variable)
-            if isinstance(node, ast.Constant):
-                return f"{name} = torch.full_like({x.variable.name}, {text(node)})"
-            node = ast.Call(ast.Attribute(_tensor(node, shape, self), "expand_as"), [x], [])
+            node = ast.Call(ast.Attribute(node, "expand_as"), [x], [])
         if more and not isinstance(node, _OWN_MEMORY):
             node = ast.Call(ast.Attribute(node, "clone"), [], [])
         return f"{name} = {text(node)}"
@@ -323,20 +338,15 @@ class Derivation:
             function = "f"
         given = dy if dy != "1.0" else f"torch.ones_like({step.result.name})"
         call = f"left_to_autograd({function}, {given}, {arguments})"
-        targets = [self.name(t.variable) + ("_part" if t.variable in begun else "") for t in part.terms]
+        targets = [
+            self.name(t.variable) + ("_part" if t.variable in begun else "") for t in part.terms
+        ]
         lines.append(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}")
         for term in part.terms:
             if term.variable in begun:
                 name = self.name(term.variable)
                 lines.append(f"{name} += {name}_part")
         return lines
-
-
-def _tensor(node: ast.expr, shape: tuple[int, ...], derivation: Derivation) -> ast.expr:
-    """The expression as one of a tensor, where it may be a plain number."""
-    if isinstance(derivation._value(node), Tensor):
-        return node
-    return ast.Call(ast.Attribute(ast.Name("torch"), "tensor"), [node], [])
 
 
 def text_of(statement: ast.stmt, name: str, first: bool = False) -> str:
@@ -350,7 +360,7 @@ def _renamed(node: ast.AST, name: str) -> Any:
     if isinstance(node, Reference):
         return ast.Name(node.variable.name, ast.Load())
     if isinstance(node, ast.Name) and node.id == "dx":
-        return ast.Name(name, node.ctx)
+        return ast.Name(name, ast.Load())
     fields = {
         key: [_renamed(each, name) if isinstance(each, ast.AST) else each for each in value]
         if isinstance(value, list)

@@ -73,7 +73,9 @@ class LocalTruth:
             )
         return self._measured[variable]
 
-    def terms(self, variable: Variable, upstream: Callable[[Variable], Tensor]) -> dict[Step, Tensor]:
+    def terms(
+        self, variable: Variable, upstream: Callable[[Variable], Tensor]
+    ) -> dict[Step, Tensor]:
         """What each line that reads the variable gives back for it, for the gradient of its result
         that ``upstream`` says."""
         return {
@@ -86,10 +88,13 @@ class LocalTruth:
         """The vector-Jacobian product of one line with respect to one of its variables."""
         leaf = variable.value.detach().clone().requires_grad_()
         with torch.enable_grad():
-            result = evaluate(step, self._names({variable: leaf}))
+            read = {each: each.value for each in step.reads}
+            result = evaluate(step, self._names({**read, variable: leaf}))
             if not result.requires_grad:
                 return torch.zeros_like(leaf)
-            (gradient,) = torch.autograd.grad(result, leaf, upstream.to(result.dtype), allow_unused=True)
+            (gradient,) = torch.autograd.grad(
+                result, leaf, upstream.to(result.dtype), allow_unused=True
+            )
         return torch.zeros_like(leaf) if gradient is None else gradient
 
     def handed(self, variable: Variable, upstream: Callable[[Variable], Tensor]) -> Measured:
@@ -127,10 +132,15 @@ class LocalTruth:
                 middle = again(lambda t: t.detach().double())
                 draws = [again(moved) for _ in range(DRAWS)]
         except Exception:  # the file's own code insists on a precision
-            return {v: Measured(g, 1e3 * unit * (g.double().abs() + _typical(g))) for v, g in plain.items()}
+            return {
+                v: Measured(g, 1e3 * unit * (g.double().abs() + _typical(g)))
+                for v, g in plain.items()
+            }
         found = {}
         for variable, gradient in plain.items():
-            squares = sum(((draw[variable] - middle[variable]) ** 2 for draw in draws), torch.zeros(()))
+            squares = sum(
+                ((draw[variable] - middle[variable]) ** 2 for draw in draws), torch.zeros(())
+            )
             error = (squares / DRAWS).sqrt()
             tolerance = SAFETY * (error + _SMALLEST_SHARE * _typical(error))
             found[variable] = Measured(gradient, tolerance + 4 * unit * gradient.double().abs())
@@ -155,7 +165,9 @@ class LocalTruth:
                     value = _moved(value, change)
                 made[step.result] = names[step.result.name] = value
             asked = [v for v in self.variables if made[v].requires_grad]
-            found = torch.autograd.grad(made[self.loss], [made[v] for v in asked], allow_unused=True)
+            found = torch.autograd.grad(
+                made[self.loss], [made[v] for v in asked], allow_unused=True
+            )
         gradients = dict(zip(asked, found, strict=True))
         return {v: _or_zero(gradients.get(v), made[v]) for v in self.variables}
 

@@ -291,7 +291,10 @@ class Recorder:
         known = self.known.get(id(value))
         if known is None or known[0] is not value or not isinstance(function, ast.Attribute):
             return False
-        if not function.attr.endswith("_") or self.scope.values[number(function.value)] is not value:
+        if (
+            not function.attr.endswith("_")
+            or self.scope.values[number(function.value)] is not value
+        ):
             return False
         self._as_before(value)
         expression = self._flattener.out_of_place(node)  # type: ignore[arg-type]
@@ -453,7 +456,11 @@ def _hint(target: ast.AST) -> str:
         return target.attr
     if isinstance(target, ast.Subscript):
         key = target.slice
-        if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
+        if (
+            isinstance(key, ast.Constant)
+            and isinstance(key.value, str)
+            and key.value.isidentifier()
+        ):
             return key.value
         return _hint(target.value)
     return "t"

@@ -319,7 +319,9 @@ def clamp(op: Operation) -> Handed:
     for bound in ("min", "max"):
         if isinstance(op.constant(bound), torch.Tensor):
             raise UnknownOperation
-    inside = [f"x {sign} {bound}" for bound, sign in (("min", ">="), ("max", "<=")) if op.given(bound)]
+    inside = [
+        f"x {sign} {bound}" for bound, sign in (("min", ">="), ("max", "<=")) if op.given(bound)
+    ]
     yield from _unary(op, f"({' & '.join(f'({each})' for each in inside)}) * dy")
 
 

@@ -68,8 +68,12 @@ def cross_entropy(op: Operation) -> Handed:
     probabilities = op.code("torch.softmax(x, 1)")
     if classes.is_floating_point():
         probabilities = op.code("p * t.sum(1, keepdim=True)", p=probabilities, t=wanted)
-    share = op.code("dy / x.shape[0]") if op.constant("reduction") == "mean" else op.dy
-    yield Flow(x, op.code("(p - t) * g", p=probabilities, t=wanted, g=share))
+    slope = op.code("p - t", p=probabilities, t=wanted)
+    yield Flow(x, op.code(f"s{_per_row(op)} * dy", s=slope))
+
+
+def _per_row(op: Operation) -> str:
+    return " / x.shape[0]" if op.constant("reduction") == "mean" else ""
 
 
 @rule("nll_loss", "x target", reduction="mean")
@@ -82,9 +86,8 @@ def nll_loss(op: Operation) -> Handed:
         raise UnknownOperation
     if set(op.arguments) - {"x", "target", "reduction"} or int(op.constant("target").min()) < 0:
         raise UnknownOperation
-    share = op.code("dy / x.shape[0]") if op.constant("reduction") == "mean" else op.dy
     hot = op.code("torch.nn.functional.one_hot(target, x.shape[1])")
-    yield Flow(op.operand(), op.code("-hot * g", hot=hot, g=share))
+    yield Flow(op.operand(), op.code(f"-hot{_per_row(op)} * dy", hot=hot))
 
 
 @rule("mse_loss", "x target", reduction="mean")

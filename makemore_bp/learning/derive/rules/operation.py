@@ -240,7 +240,9 @@ def simple(node: ast.expr) -> ast.expr:
 
 
 def _is(node: ast.expr, value: float) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == value
+    return (
+        isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == value
+    )
 
 
 _BINARY = {
@@ -312,7 +314,11 @@ def _called(
     if isinstance(function, torch.nn.Module) or not _is_library(function):
         raise UnknownOperation
     name = function.__name__
-    return f"builtin_{name}" if function is getattr(builtins, name, None) else name, [*node.args], keywords
+    return (
+        f"builtin_{name}" if function is getattr(builtins, name, None) else name,
+        [*node.args],
+        keywords,
+    )
 
 
 def _is_library(function: Any) -> bool:
