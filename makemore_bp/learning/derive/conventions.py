@@ -28,11 +28,14 @@ _PATTERNS = tuple(
 class Gradient:
     """One gradient as the file made it: the states it went through, the last is what it came to.
 
-    name: as the learner calls it; of: the tensor that it belongs to.
+    name: as the learner calls it; of: the tensor that it belongs to; others: tensors of the same
+    name that it may belong to as well, as in a loop; loss: what it is the gradient of.
     """
 
     name: str
     of: Variable
+    loss: Variable
+    others: tuple[Variable, ...] = ()
     states: list[Variable] = field(default_factory=list)
     scope: int = 0
 
@@ -137,9 +140,12 @@ class _Finder:
                 if variable is not running.final:
                     running.states.append(variable)
                 continue
-            of = self._tensor(binding.name, binding.scope, time, loss)
-            if of is not None and variable is not of:
-                latest[address] = Gradient(binding.name, of, [variable], binding.scope)
+            tensors = self._tensors(binding.name, binding.scope, time, loss)
+            if tensors and variable not in tensors:
+                name = binding.name
+                latest[address] = Gradient(
+                    name, tensors[-1], loss, tensors, [variable], binding.scope
+                )
                 found.append(latest[address])
         return self._once(found)
 
@@ -158,27 +164,30 @@ class _Finder:
     def _loss_before(self, time: int) -> Variable | None:
         return next((loss for loss in reversed(self.losses) if loss.time < time), None)
 
-    def _tensor(self, name: str, scope: int, time: int, loss: Variable) -> Variable | None:
+    def _tensors(
+        self, name: str, scope: int, time: int, loss: Variable
+    ) -> tuple[Variable, ...]:
+        """The tensors that a gradient of this name may belong to, the likeliest last."""
         if name.startswith("grad of "):
             of = self.program.variables[int(name.removeprefix("grad of "))]
-            return of if of in self.behind[loss] else None
+            return (of,) if of in self.behind[loss] else ()
         for candidate in [self.said[name]] if name in self.said else tensor_names(name):
             for address in ((scope, candidate), (0, candidate)):
-                of = self._latest(self.addresses.get(address, ()), time, loss)
-                if of is not None:
-                    return of
+                found = self._earlier(self.addresses.get(address, ()), time, loss)
+                if found:
+                    return found
             if "[" in name or name in self.said:
-                of = self._latest(self.anywhere.get(candidate, ()), time, loss)
-                if of is not None:
-                    return of
-        return None
+                found = self._earlier(self.anywhere.get(candidate, ()), time, loss)
+                if found:
+                    return found
+        return ()
 
-    def _latest(
+    def _earlier(
         self, bound: Iterable[tuple[int, Variable]], time: int, loss: Variable
-    ) -> Variable | None:
+    ) -> tuple[Variable, ...]:
         behind = self.behind[loss]
-        earlier = [v for t, v in bound if t < time and v in behind and wanted(v, loss.tracked)]
-        return earlier[-1] if earlier else None
+        earlier = (v for t, v in bound if t < time and v in behind and wanted(v, loss.tracked))
+        return tuple(dict.fromkeys(earlier))
 
 
 def continues(variable: Variable, before: Variable) -> bool:

@@ -1,0 +1,308 @@
+"""What is wrong with a gradient whose own statements are at fault, in a sentence.
+
+A hypothesis counts only if it makes the gradient the true one, on the file's own tensors and once
+more where the gradients that flow in are replaced by random ones.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makemore_bp.learning.derive.conventions import Gradient
+from makemore_bp.learning.derive.local_truth import LocalTruth, Measured
+from makemore_bp.learning.derive.program import Program, Reference, Step, Variable, text
+from makemore_bp.learning.derive.replay import Replay
+from makemore_bp.learning.derive.slips import Slip, slips
+
+MOST = 4000  # changes that are tried for one gradient
+_KINDS = {
+    "sign": "the sign is wrong",
+    "factor": "a factor is wrong",
+    "reduction": "the sum is wrong",
+    "transposed": "rows and columns are exchanged",
+    "wrong-input": "another tensor is meant",
+    "extra-factor": "a factor is too many",
+    "extra-term": "a term is too many",
+    "operation": "another operation is meant",
+}
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """kind, text: what is wrong; line: where; hint: what the forward lines say."""
+
+    kind: str
+    text: str
+    line: int
+    hint: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """In the form of gradcheck's diagnosis."""
+        return {"kind": self.kind, "text": self.text, "hint": self.hint, "line": str(self.line)}
+
+
+def explained(
+    program: Program,
+    replay: Replay,
+    true: Measured,
+    truth: LocalTruth,
+    gradients: Sequence[Gradient],
+) -> Suspicion:
+    """The likeliest mistake in the statements of a gradient."""
+    return _Case(program, replay, true, truth, gradients).told()
+
+
+class _Case:
+    def __init__(
+        self,
+        program: Program,
+        replay: Replay,
+        true: Measured,
+        truth: LocalTruth,
+        gradients: Sequence[Gradient],
+    ) -> None:
+        self.program, self.replay, self.true, self.truth = program, replay, true, truth
+        self.gradients = gradients
+        self.own = replay.gradient
+        self.line = self.own.final.line
+        readers = [step for step in truth.steps if self.own.of in step.reads]
+        lines = "; ".join(f"line {step.line}: {_shown(step)}" for step in readers)
+        self.hint = f"{self.own.of.hint} is read by {lines}." if readers else ""
+        self.terms = truth.terms(self.own.of, lambda variable: truth.gradients[variable]) \
+            if len(readers) > 1 else {}  # fmt: skip
+        self.left = MOST
+
+    def told(self) -> Suspicion:
+        for hypothesis in (
+            self._aliased,
+            self._too_early,
+            self._branches,
+            self._overwritten,
+            self._slipped,
+            self._multiple,
+        ):
+            found = hypothesis()
+            if found is not None:
+                return found
+        return self._unknown()
+
+    def _say(self, kind: str, said: str, line: int | None = None) -> Suspicion:
+        return Suspicion(kind, said, line or self.line, self.hint)
+
+    def _fits(self, value: Tensor | None) -> bool:
+        return value is not None and self.true.allows(value)
+
+    def _aliased(self) -> Suspicion | None:
+        """The gradient was right until a statement changed it under another name."""
+        bindings = [b for v in self.own.states for b in v.bindings if b.name == self.own.name]
+        for before, after in zip(self.own.states, self.own.states[1:], strict=False):
+            accident = [b for b in bindings if b in after.bindings and not b.own]
+            if accident and self._fits(self._value({}, before)):
+                said = (
+                    f"Line {after.line} ({_first(accident[0].source)}) changes {self.own.name} as "
+                    "well: it works in place, on the same memory. Assigning a tensor to a second "
+                    "name makes no copy; .clone() does."
+                )
+                return self._say("aliased", said, after.line)
+        return None
+
+    def _too_early(self) -> Suspicion | None:
+        """A gradient was read before it was complete."""
+        for other in self.gradients:
+            for state in other.states[:-1]:
+                readers = [step for step in self.replay.steps if state in step.reads]
+                if other is self.own or not readers:
+                    continue
+                changed = {step: _exchanged(step, state, other.final) for step in readers}
+                if self._fits(self._value(changed)):
+                    said = (
+                        f"It is computed from {other.name} as it was on line {state.line}, before "
+                        f"{other.name} was complete (line {other.final.line})."
+                    )
+                    return self._say("wrong-input", said, readers[0].line)
+        return None
+
+    def _branches(self) -> Suspicion | None:
+        """One of several branches is missing, or counted twice."""
+        value = self._value({})
+        if value is None or value.shape != self.true.value.shape or len(self.terms) < 2:
+            return None
+        for count in range(1, len(self.terms)):
+            for missing in combinations(self.terms, count):
+                part = torch.stack([self.terms[step] for step in missing]).sum(0)
+                if self._fits(value + part):
+                    return self._say("missing-term", self._branch_said(missing, "is missing"))
+                if self._fits(value - part):
+                    return self._say("extra-term", self._branch_said(missing, "is added twice"))
+                if self._fits(value + 2 * part):
+                    said = self._branch_said(missing, "has the wrong sign")
+                    return self._say("sign", said)
+        return None
+
+    def _branch_said(self, steps: Sequence[Step], what: str) -> str:
+        lines = " and ".join(f"line {step.line} ({_shown(step)})" for step in steps)
+        return (
+            f"{self.own.of.hint} is read by {len(self.terms)} lines, and what {lines} hands back "
+            f"{what}."
+        )
+
+    def _overwritten(self) -> Suspicion | None:
+        """An earlier branch was lost by = where += was meant."""
+        earlier = [
+            other.final
+            for other in self.gradients
+            if other.of is self.own.of and other is not self.own
+            and other.final.time < self.own.final.time
+        ]  # fmt: skip
+        for lost in earlier:
+            value = self._value({})
+            if value is not None and value.shape == lost.value.shape:
+                if self._fits(value + lost.value):
+                    said = f"{self.own.name} is assigned (=) where it must be added to (+=)."
+                    return self._say("overwritten", said, self.own.states[0].line)
+        return None
+
+    def _slipped(self) -> Suspicion | None:
+        """One change to one of the statements makes the gradient true."""
+        best: Suspicion | None = None
+        for step in reversed(self.replay.steps):
+            for slip in slips(step.expression, self._sizes(), self._alike):
+                if self.left == 0:
+                    return best
+                self.left -= 1
+                value = self._value({step: _changed(step, slip.expression)})
+                if self._fits(value):
+                    return self._slip_said(step, slip)
+            found = self._added_to(step)
+            if found is not None:
+                return found
+        return best
+
+    def _added_to(self, step: Step) -> Suspicion | None:
+        """``x[i] = e`` where ``x[i] += e`` was meant, and the other way about."""
+        if step.base is None or step.index is None:
+            return None
+        place = ast.Subscript(Reference(step.base), step.index, ast.Load())
+        added = ast.BinOp(place, ast.Add(), step.expression)
+        if self._fits(self._value({step: _changed(step, added)})):
+            said = f"Line {step.line} assigns (=) where it must add (+=)."
+            return self._say("overwritten", said, step.line)
+        return None
+
+    def _slip_said(self, step: Step, slip: Slip) -> Suspicion:
+        old, new = _words(slip.old), _words(slip.new)
+        if slip.old is step.expression and isinstance(slip.new, ast.BinOp) and slip.kind == "factor":
+            said = f"a factor is missing or wrong: {new} is the true gradient"
+        else:
+            said = f"{_KINDS[slip.kind]}: {new} in place of {old} makes it right"
+        return self._say(slip.kind, f"In line {step.line}, {said}.", step.line)
+
+    def _multiple(self) -> Suspicion | None:
+        value = self._value({})
+        if value is None or value.shape != self.true.value.shape:
+            return None
+        own, true = value.double().flatten(), self.true.value.double().flatten()
+        square = float(own @ own)
+        factor = float(own @ true) / square if square else 0.0
+        if factor and self._fits((value.double() * factor).to(value.dtype)):
+            said = f"It is {1 / factor:.6g} times the true gradient."
+            return self._say("factor", said)
+        return None
+
+    def _unknown(self) -> Suspicion:
+        value = self.own.final.value
+        if value.shape != self.true.value.shape:
+            said = (
+                f"{self.own.name} is {tuple(value.shape)}, and {self.own.of.hint} is "
+                f"{tuple(self.true.value.shape)}."
+            )
+            return self._say("unknown", said)
+        return self._say("unknown", "The kind of mistake is not one of those that can be recognised.")
+
+    def _value(self, changed: Mapping[Step, Step], of: Variable | None = None) -> Tensor | None:
+        try:
+            value = self.replay.value(changed, of)
+        except Exception:
+            return None
+        return value if isinstance(value, Tensor) else None
+
+    def _sizes(self) -> list[tuple[str, float]]:
+        """Plain numbers that a factor may be: the file's own, and the lengths of axes."""
+        named = [
+            (name, float(value))
+            for name, value in self.program.names.items()
+            if type(value) in (int, float) and 1 != abs(value) > 0 and abs(value) < 1e6
+        ]
+        known = {value for _, value in named}
+        lengths = {n for step in self.truth.steps for v in step.reads for n in v.value.shape}
+        return named + [(str(n), float(n)) for n in sorted(lengths) if n > 1 and float(n) not in known]
+
+    def _alike(self, variable: Variable) -> list[Variable]:
+        """Tensors of the same shape that the statement could have meant."""
+        forward = list(dict.fromkeys(v for step in self.truth.steps for v in step.reads))
+        made = [gradient.final for gradient in self.gradients if gradient is not self.own]
+        known = forward + [self.truth.loss] + made
+        return [
+            other
+            for other in known
+            if other is not variable and other.value.shape == variable.value.shape
+            and other.value.is_floating_point() == variable.value.is_floating_point()
+        ]  # fmt: skip
+
+
+def _changed(step: Step, expression: ast.expr) -> Step:
+    return Step(
+        step.result, expression, step.line, step.source, step.top, step.base, step.index, step.state
+    )
+
+
+def _exchanged(step: Step, old: Variable, new: Variable) -> Step:
+    """A step that reads another variable."""
+
+    def put(node: Any) -> Any:
+        if isinstance(node, Reference):
+            return Reference(new) if node.variable is old else node
+        if not isinstance(node, ast.AST):
+            return node
+        fields = {
+            key: [put(each) for each in value] if isinstance(value, list) else put(value)
+            for key, value in ast.iter_fields(node)
+        }
+        return type(node)(**fields)
+
+    base = new if step.base is old else step.base
+    return Step(
+        step.result, put(step.expression), step.line, step.source, step.top, base, put(step.index),
+        step.state,
+    )  # fmt: skip
+
+
+def _words(node: ast.expr) -> str:
+    """An expression in the learner's own names."""
+    names = {v: v.name for v in _variables(node)}
+    for variable in names:
+        variable.name = variable.hint
+    try:
+        return text(node)
+    finally:
+        for variable, name in names.items():
+            variable.name = name
+
+
+def _variables(node: ast.AST) -> Iterator[Variable]:
+    return (each.variable for each in ast.walk(node) if isinstance(each, Reference))
+
+
+def _shown(step: Step) -> str:
+    return _first(step.source) if "\n" not in step.source else _words(step.expression)
+
+
+def _first(source: str) -> str:
+    return source.strip().splitlines()[0] if source.strip() else ""
