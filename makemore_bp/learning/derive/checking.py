@@ -38,7 +38,7 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """As gradcheck gives it for the lecture's network, with the line."""
-        told = self.report.as_json() | {"gradient": self.gradient.name, "line": self.line}
+        told = self.report.as_json() | {"gradient": self.gradient.shown, "line": self.line}
         if self.suspicion is not None:
             told["diagnosis"] = self.suspicion.as_json()
         return told | ({"note": self.note} if self.note else {})
@@ -90,7 +90,7 @@ class OwnCheck:
     @property
     def found(self) -> str:
         """Which loss and which gradients were found, in a sentence."""
-        pairs = ", ".join(f"{f.gradient.name} of {f.report.name}" for f in self.findings)
+        pairs = ", ".join(f"{f.gradient.shown} of {f.report.name}" for f in self.findings)
         return f"The loss is {self.loss.name} (line {self.loss.line}); gradients: {pairs}."
 
 
@@ -128,7 +128,8 @@ class _Check:
         self.given = {g.final: _like(self._true(g).value, g.final.value) for g in self.gradients}
 
     def result(self) -> OwnCheck:
-        findings, suspected = [], set()
+        findings: list[Finding] = []
+        suspected: set[object] = set()
         for gradient in sorted(self.gradients, key=lambda g: g.states[0].time):
             finding = self._finding(gradient, suspected)
             findings.append(finding)
@@ -164,7 +165,7 @@ class _Check:
             for gradient, variable in zip(left, [v for v in free if _hands(self, v)], strict=False):
                 gradient.of = variable
 
-    def _finding(self, gradient: Gradient, suspected: set[Variable]) -> Finding:
+    def _finding(self, gradient: Gradient, suspected: set[object]) -> Finding:
         true = self._true(gradient)
         report, note = _measured(gradient, true)
         if report.status in RIGHT:
@@ -176,7 +177,9 @@ class _Check:
         if replayed.helpers() & suspected:
             return Finding(gradient, replace(report, status="inherits"), note=note)
         suspicion = explained(self.program, replayed, true, self.truths[gradient.loss], self.gradients)
-        suspected |= replayed.helpers()
+        if (suspicion.line, suspicion.kind) in suspected and suspicion.kind != "unknown":
+            return Finding(gradient, replace(report, status="inherits"), note=note)
+        suspected |= {*replayed.helpers(), (suspicion.line, suspicion.kind)}
         told = suspicion.as_json()
         return Finding(gradient, replace(report, diagnosis=told), suspicion, note)  # type: ignore[arg-type]
 
@@ -225,7 +228,7 @@ def _measured(gradient: Gradient, true: Measured) -> tuple[TensorReport, str | N
     note = None
     if got.shape != final.shape:
         note = (
-            f"{gradient.name} has the shape {tuple(final.shape)} where {gradient.of.hint} has "
+            f"{gradient.shown} has the shape {tuple(final.shape)} where {gradient.of.hint} has "
             f"{shape}; broadcasting makes up for it."
         )
     if got.shape != true.value.shape:

@@ -40,6 +40,13 @@ class Gradient:
     scope: int = 0
 
     @property
+    def shown(self) -> str:
+        """Its name as it is written in the file: ``grads['W1']``."""
+        if self.name.startswith("grad of "):
+            return f"{self.of.hint}.grad"
+        return re.sub(r"\[(\w+)\]", r"['\1']", self.name)
+
+    @property
     def final(self) -> Variable:
         return self.states[-1]
 
@@ -150,14 +157,14 @@ class _Finder:
         return self._once(found)
 
     def _once(self, found: list[Gradient]) -> list[Gradient]:
-        """One gradient of several names (a result that has a name inside its function as well) is
-        one; and of a training loop the first round is looked at."""
+        """A gradient of several names is one: a result has a name inside its function and one
+        outside; the longest history counts, and of two alike the name outside."""
         kept: dict[tuple[Variable, Variable], Gradient] = {}
         for gradient in found:
             key = gradient.of, gradient.states[0]
-            if key not in kept or gradient.scope == 0 != kept[key].scope:
-                longest = max(kept.get(key, gradient), gradient, key=lambda g: len(g.states))
-                gradient.states = longest.states
+            rank = len(gradient.states), gradient.scope == 0, "[" not in gradient.name
+            known = kept.get(key)
+            if known is None or rank > (len(known.states), known.scope == 0, "[" not in known.name):
                 kept[key] = gradient
         return list(kept.values())
 
@@ -180,6 +187,9 @@ class _Finder:
                 found = self._earlier(self.anywhere.get(candidate, ()), time, loss)
                 if found:
                     return found
+            named = [v for v in self.behind[loss] if v.hint == candidate and not v.bindings]
+            if named and named[0].time < time:
+                return (named[0],)
         return ()
 
     def _earlier(

@@ -237,6 +237,11 @@ class Recorder:
             if variable.hint == "t" or self.scope.number == 0 and not variable.is_global:
                 variable.hint = _hint(target)
             self._name(variable, target, statement)
+        elif isinstance(one, dict):
+            for key, each in one.items():
+                variable = self.find(each) if isinstance(key, str) else None  # type: ignore[assignment]
+                if variable is not None:
+                    self._bind_name(variable, id(one), key, statement)
 
     def _written(self, target: ast.Subscript, value: ast.expr, statement: ast.stmt) -> None:
         """``x[index] = value`` makes another variable of the tensor x."""

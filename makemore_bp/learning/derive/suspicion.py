@@ -106,7 +106,7 @@ class _Case:
             accident = [b for b in bindings if b in after.bindings and not b.own]
             if accident and self._fits(self._value({}, before)):
                 said = (
-                    f"Line {after.line} ({_first(accident[0].source)}) changes {self.own.name} as "
+                    f"Line {after.line} ({_first(accident[0].source)}) changes {self.own.shown} as "
                     "well: it works in place, on the same memory. Assigning a tensor to a second "
                     "name makes no copy; .clone() does."
                 )
@@ -123,8 +123,8 @@ class _Case:
                 changed = {step: _exchanged(step, state, other.final) for step in readers}
                 if self._fits(self._value(changed)):
                     said = (
-                        f"It is computed from {other.name} as it was on line {state.line}, before "
-                        f"{other.name} was complete (line {other.final.line})."
+                        f"It is computed from {other.shown} as it was on line {state.line}, before "
+                        f"{other.shown} was complete (line {other.final.line})."
                     )
                     return self._say("wrong-input", said, readers[0].line)
         return None
@@ -165,35 +165,42 @@ class _Case:
             value = self._value({})
             if value is not None and value.shape == lost.value.shape:
                 if self._fits(value + lost.value):
-                    said = f"{self.own.name} is assigned (=) where it must be added to (+=)."
+                    said = f"{self.own.shown} is assigned (=) where it must be added to (+=)."
                     return self._say("overwritten", said, self.own.states[0].line)
         return None
 
     def _slipped(self) -> Suspicion | None:
         """One change to one of the statements makes the gradient true."""
-        best: Suspicion | None = None
+        seen: set[Step] = set()
         for step in reversed(self.replay.steps):
-            for slip in slips(step.expression, self._sizes(), self._alike):
+            if step in seen:
+                continue
+            rounds = [s for s in self.replay.steps if s.line == step.line and s.source == step.source]
+            seen |= set(rounds)
+            tried = (slips(each.expression, self._sizes(), self._alike) for each in rounds)
+            for same in zip(*tried, strict=False):
                 if self.left == 0:
-                    return best
+                    return None
                 self.left -= 1
-                value = self._value({step: _changed(step, slip.expression)})
-                if self._fits(value):
-                    return self._slip_said(step, slip)
-            found = self._added_to(step)
+                changed = {s: _changed(s, slip.expression) for s, slip in zip(rounds, same, strict=True)}
+                if self._fits(self._value(changed)):
+                    return self._slip_said(rounds[0], same[0])
+            found = self._added_to(rounds)
             if found is not None:
                 return found
-        return best
+        return None
 
-    def _added_to(self, step: Step) -> Suspicion | None:
-        """``x[i] = e`` where ``x[i] += e`` was meant, and the other way about."""
-        if step.base is None or step.index is None:
-            return None
-        place = ast.Subscript(Reference(step.base), step.index, ast.Load())
-        added = ast.BinOp(place, ast.Add(), step.expression)
-        if self._fits(self._value({step: _changed(step, added)})):
-            said = f"Line {step.line} assigns (=) where it must add (+=)."
-            return self._say("overwritten", said, step.line)
+    def _added_to(self, rounds: Sequence[Step]) -> Suspicion | None:
+        """``x[i] = e`` where ``x[i] += e`` was meant."""
+        changed = {}
+        for step in rounds:
+            if step.base is None or step.index is None:
+                return None
+            place = ast.Subscript(Reference(step.base), step.index, ast.Load())
+            changed[step] = _changed(step, ast.BinOp(place, ast.Add(), step.expression))
+        if self._fits(self._value(changed)):
+            said = f"Line {rounds[0].line} assigns (=) where it must add (+=)."
+            return self._say("overwritten", said, rounds[0].line)
         return None
 
     def _slip_said(self, step: Step, slip: Slip) -> Suspicion:
@@ -220,7 +227,7 @@ class _Case:
         value = self.own.final.value
         if value.shape != self.true.value.shape:
             said = (
-                f"{self.own.name} is {tuple(value.shape)}, and {self.own.of.hint} is "
+                f"{self.own.shown} is {tuple(value.shape)}, and {self.own.of.hint} is "
                 f"{tuple(self.true.value.shape)}."
             )
             return self._say("unknown", said)
@@ -246,9 +253,13 @@ class _Case:
 
     def _alike(self, variable: Variable) -> list[Variable]:
         """Tensors of the same shape that the statement could have meant."""
-        forward = list(dict.fromkeys(v for step in self.truth.steps for v in step.reads))
+        reads = dict.fromkeys(v for step in self.truth.steps for v in (*step.reads, step.result))
+        states = [v for v in reads if v.hint == variable.hint]
+        place = states.index(variable) if variable in states else 0
+        near = [*states[max(place - 1, 0) : place], *states[place + 1 : place + 2]]
+        forward = [*near, *(v for v in reads if v not in near)]
         made = [gradient.final for gradient in self.gradients if gradient is not self.own]
-        known = forward + [self.truth.loss] + made
+        known = forward + made
         return [
             other
             for other in known
