@@ -195,7 +195,8 @@ def _copy(tensor: Tensor) -> Tensor:
 
 def _moved(value: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """The value, and its gradient on the way back, each moved a little."""
-    value = value + (change(value.detach()) - value.detach())
+    step = change(value.detach()) - value.detach()
+    value = value + torch.where(step.isfinite(), step, 0.0)
     value.register_hook(change)
     return value
 

@@ -156,6 +156,9 @@ def _losses(node: ast.expr) -> Changes:
             yield node.right, kind
         if isinstance(node.op, ast.Sub):
             yield ast.UnaryOp(ast.USub(), node.right), kind
+    elif isinstance(node, Reference):
+        yield ast.BinOp(node, ast.Pow(), ast.Constant(2)), "operation"
+        yield ast.BinOp(ast.Constant(1), ast.Sub(), node), "operation"
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         yield node.func.value, "operation"
         for argument in node.args[:1]:

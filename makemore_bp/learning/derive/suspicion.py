@@ -7,7 +7,7 @@ more where the gradients that flow in are replaced by random ones.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -31,6 +31,18 @@ _KINDS = {
     "extra-factor": "a factor is too many",
     "extra-term": "a term is too many",
     "operation": "another operation is meant",
+}
+
+
+_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "{x}": lambda x: x,
+    "1 / {x}": lambda x: 1 / x,
+    "(1 - {x}**2)": lambda x: 1 - x**2,
+    "{x} * (1 - {x})": lambda x: x * (1 - x),
+    "(1 - {x})": lambda x: 1 - x,
+    "({x} > 0)": lambda x: (x > 0).to(x.dtype),
+    "2 * {x}": lambda x: 2 * x,
+    "{x}**2": lambda x: x**2,
 }
 
 
@@ -86,6 +98,7 @@ class _Case:
             self._branches,
             self._overwritten,
             self._slipped,
+            self._factor_missing,
             self._multiple,
         ):
             found = hypothesis()
@@ -205,11 +218,36 @@ class _Case:
 
     def _slip_said(self, step: Step, slip: Slip) -> Suspicion:
         old, new = _words(slip.old), _words(slip.new)
+        if old == new and isinstance(slip.old, Reference) and isinstance(slip.new, Reference):
+            later = slip.new.variable.time > slip.old.variable.time
+            said = f"In line {step.line}, the {old} of another round is meant: the one "
+            return self._say(
+                "index", said + ("after" if later else "before") + " it.", step.line
+            )
         if slip.old is step.expression and isinstance(slip.new, ast.BinOp) and slip.kind == "factor":
             said = f"a factor is missing or wrong: {new} is the true gradient"
         else:
             said = f"{_KINDS[slip.kind]}: {new} in place of {old} makes it right"
         return self._say(slip.kind, f"In line {step.line}, {said}.", step.line)
+
+    def _factor_missing(self) -> Suspicion | None:
+        """A slope or a factor is missing, or there twice."""
+        value = self._value({})
+        if value is None:
+            return None
+        readers = [step for step in self.truth.steps if self.own.of in step.reads]
+        near = dict.fromkeys(v for step in readers for v in (step.result, *step.reads))
+        for variable in near:
+            if not variable.differentiable:
+                continue
+            for template, slope in _SLOPES.items():
+                factor = slope(variable.value)
+                said = template.format(x=variable.hint)
+                if self._fits(_product(value, factor)):
+                    return self._say("missing-factor", f"The factor {said} is missing.")
+                if self._fits(_product(value, 1 / factor)):
+                    return self._say("extra-factor", f"The factor {said} is too many.")
+        return None
 
     def _multiple(self) -> Suspicion | None:
         value = self._value({})
@@ -266,6 +304,13 @@ class _Case:
             if other is not variable and other.value.shape == variable.value.shape
             and other.value.is_floating_point() == variable.value.is_floating_point()
         ]  # fmt: skip
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor | None:
+    try:
+        return one * other
+    except RuntimeError:
+        return None
 
 
 def _changed(step: Step, expression: ast.expr) -> Step:

@@ -43,6 +43,11 @@ def whole_file(derivation: Derivation, check: bool = False) -> str:
     return "\n".join(_Writer(derivation).parts(check)).rstrip("\n") + "\n"
 
 
+def forward_pass(derivation: Derivation) -> str:
+    """The forward pass alone, as the derivation has it."""
+    return "\n".join(_Writer(derivation).forward(check=False)).strip("\n")
+
+
 def backward_pass(derivation: Derivation) -> str:
     """The backward pass alone."""
     said: set[str] = set()
@@ -69,9 +74,7 @@ class _Writer:
         self.said: set[Variable] = set()
 
     def parts(self, check: bool) -> Iterator[str]:
-        if "torch" not in self.program.names:
-            yield "import torch\n"
-        yield from self._forward(check)
+        yield from self.forward(check)
         yield "\n# The backward pass, from the loss to the first line.\n"
         if any(part.left for part in self.derivation.parts):
             yield _LEFT
@@ -79,7 +82,10 @@ class _Writer:
         if check:
             yield self._check()
 
-    def _forward(self, check: bool) -> Iterator[str]:
+    def forward(self, check: bool) -> Iterator[str]:
+        """The lines of the forward pass."""
+        if "torch" not in self.program.names:
+            yield "import torch\n"
         last = self.derivation.loss.step
         assert last is not None
         find_places(self.program, [v for v in self._read() if not self._has_name(v)])

@@ -15,7 +15,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -222,6 +222,8 @@ def simple(node: ast.expr) -> ast.expr:
             return right
         if isinstance(node.op, ast.Mult | ast.Div | ast.Pow) and _is(right, 1.0):
             return left
+        if isinstance(node.op, ast.Mult) and _is_inverse(right):
+            return ast.BinOp(left, right.op, right.right)
         if isinstance(node.op, ast.Mult) and _is(left, -1.0):
             return simple(ast.UnaryOp(ast.USub(), right))
         if isinstance(node.op, ast.Mult) and _is(right, -1.0):
@@ -237,6 +239,10 @@ def simple(node: ast.expr) -> ast.expr:
             return ast.BinOp(simple(ast.UnaryOp(node.op, inner.left)), inner.op, inner.right)
         return ast.UnaryOp(node.op, inner)
     return node
+
+
+def _is_inverse(node: ast.expr) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is(node.left, 1.0)
 
 
 def _is(node: ast.expr, value: float) -> bool:

@@ -17,9 +17,27 @@ from makemore_bp.learning.derive.rules.operation import (
 def _turned(op: Operation, name: str) -> ast.expr:
     """A matrix with its last two axes exchanged."""
     matrix = op.operand(name)
-    if isinstance(matrix, ast.Attribute) and matrix.attr == "T" and len(op.shape(matrix)) == 2:
-        return matrix.value
-    return op.code("m.T" if len(op.shape(matrix)) == 2 else "m.transpose(-2, -1)", m=matrix)
+    inner = _untransposed(op, matrix)
+    if inner is not None:
+        return inner
+    return op.code(_turn(op, matrix), m=matrix)
+
+
+def _turn(op: Operation, matrix: ast.expr) -> str:
+    return "m.T" if len(op.shape(matrix)) == 2 else "m.transpose(-2, -1)"
+
+
+def _untransposed(op: Operation, node: ast.expr) -> ast.expr | None:
+    """The x of ``x.T`` or ``x.transpose(-2, -1)``."""
+    rank = len(op.shape(node))
+    if isinstance(node, ast.Attribute) and node.attr in ("T", "mT") and rank == 2:
+        return node.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr == "transpose" and len(node.args) == 2:
+            places = {op.value(argument) % rank for argument in node.args}
+            if places == {rank - 2, rank - 1}:
+                return node.func.value
+    return None
 
 
 @rule("matmul mm bmm", "x other")
@@ -52,14 +70,24 @@ def matmul(op: Operation) -> Handed:
 
 def _of_matrices(op: Operation, x: ast.expr, other: ast.expr) -> Handed:
     dy = op.full()
-    to_x = op.code("dy @ W", dy=dy, W=_turned(op, "other"))
-    yield Flow(x, _fewer(op, to_x, x))
+    yield _to_factor(op, x, op.code("dy @ W", dy=dy, W=_turned(op, "other")),
+                     op.code("W @ g", W=other, g=op.code(_turn(op, dy), m=dy)))  # fmt: skip
     if len(op.shape(other)) == 2 < len(op.shape(x)):
-        rows = op.code("x.reshape(-1, k)", k=op.shape(x)[-1])
-        gradients = op.code("dy.reshape(-1, k)", dy=dy, k=op.shape(other)[-1])
-        yield Flow(other, op.code("rows.T @ g", rows=rows, g=gradients))
+        template = "x.flatten(0, -2).T @ dy.flatten(0, -2)"
+        yield Flow(other, op.code(template, dy=dy))
     else:
-        yield Flow(other, _fewer(op, op.code("X @ dy", X=_turned(op, "x"), dy=dy), other))
+        yield _to_factor(op, other, op.code("X @ dy", X=_turned(op, "x"), dy=dy),
+                         op.code("g @ x", g=op.code(_turn(op, dy), m=dy)))  # fmt: skip
+
+
+def _to_factor(
+    op: Operation, factor: ast.expr, gradient: ast.expr, turned: ast.expr
+) -> Flow:
+    """The gradient of a factor, or of the matrix that was turned to be one."""
+    inner = _untransposed(op, factor)
+    if inner is not None and op.shape(turned) == op.shape(inner):
+        return Flow(inner, turned)
+    return Flow(factor, _fewer(op, gradient, factor))
 
 
 def _fewer(op: Operation, gradient: ast.expr, operand: ast.expr) -> ast.expr:
@@ -114,13 +142,11 @@ def linear(op: Operation) -> Handed:
     Y = X @ W.T + b, with W (m, k): dX = dY @ W, dW = dY.T @ X, db = sum of dY over the rows
     """
     x, weight, dy = op.operand("x"), op.operand("weight"), op.full()
-    k, m = op.shape(x)[-1], op.shape(weight)[0]
     yield Flow(x, op.code("dy @ weight", dy=dy))
     if len(op.shape(x)) == 2:
         yield Flow(weight, op.code("dy.T @ x", dy=dy))
     else:
-        template = "dy.reshape(-1, m).T @ x.reshape(-1, k)"
-        yield Flow(weight, op.code(template, dy=dy, m=m, k=k))
+        yield Flow(weight, op.code("dy.flatten(0, -2).T @ x.flatten(0, -2)", dy=dy))
     if op.given("bias"):
         yield Flow(op.operand("bias"), _over_rows(op, dy, 1))
 

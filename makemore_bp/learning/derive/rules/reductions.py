@@ -32,11 +32,14 @@ def kept(op: Operation, gradient: ast.expr) -> ast.expr:
 def count(op: Operation) -> ast.expr:
     """How many numbers each sum has, as the line itself could say it."""
     x, dims = op.operand(), op.constant("dim")
+    if not isinstance(x, Reference):
+        alike = [each for each in ast.walk(x) if isinstance(each, Reference)]
+        x = next((each for each in alike if op.shape(each) == op.shape(x)), x)
     if isinstance(x, Reference):
         if dims is None:
-            return op.code("x.numel()")
+            return op.code("x.numel()", x=x)
         if isinstance(dims, int):
-            return op.code("x.shape[k]", k=dims)
+            return op.code("x.shape[k]", x=x, k=dims)
     shape = op.shape(x)
     each = range(len(shape)) if dims is None else [dims] if isinstance(dims, int) else dims
     n = _product(shape[k] for k in each)
