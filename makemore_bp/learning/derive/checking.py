@@ -156,7 +156,9 @@ class _Check:
             left = []
             for gradient in group:
                 truth = self.truths[gradient.loss]
-                fits = [v for v in free if v in truth.gradients and _fits(truth.measured(v), gradient)]
+                fits = [
+                    v for v in free if v in truth.gradients and _fits(truth.measured(v), gradient)
+                ]
                 if fits:
                     gradient.of = fits[0]
                     free.remove(fits[0])
@@ -176,7 +178,9 @@ class _Check:
             return Finding(gradient, replace(report, status="inherits"), note=note)
         if replayed.helpers() & suspected:
             return Finding(gradient, replace(report, status="inherits"), note=note)
-        suspicion = explained(self.program, replayed, true, self.truths[gradient.loss], self.gradients)
+        suspicion = explained(
+            self.program, replayed, true, self.truths[gradient.loss], self.gradients
+        )
         if (suspicion.line, suspicion.kind) in suspected and suspicion.kind != "unknown":
             return Finding(gradient, replace(report, status="inherits"), note=note)
         suspected |= {*replayed.helpers(), (suspicion.line, suspicion.kind)}

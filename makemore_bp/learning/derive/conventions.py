@@ -139,7 +139,7 @@ class _Finder:
         latest: dict[tuple[int, str], Gradient] = {}
         for time, binding, variable in sorted(events, key=lambda event: event[0]):
             loss = self._loss_before(time)
-            if loss is None or variable in self.behind[loss] or variable is loss and binding.own:
+            if loss is None or variable in self.behind[loss] or (variable is loss and binding.own):
                 continue
             address = binding.scope, binding.name
             running = latest.get(address)
@@ -171,9 +171,7 @@ class _Finder:
     def _loss_before(self, time: int) -> Variable | None:
         return next((loss for loss in reversed(self.losses) if loss.time < time), None)
 
-    def _tensors(
-        self, name: str, scope: int, time: int, loss: Variable
-    ) -> tuple[Variable, ...]:
+    def _tensors(self, name: str, scope: int, time: int, loss: Variable) -> tuple[Variable, ...]:
         """The tensors that a gradient of this name may belong to, the likeliest last."""
         if name.startswith("grad of "):
             of = self.program.variables[int(name.removeprefix("grad of "))]

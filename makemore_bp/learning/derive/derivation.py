@@ -34,7 +34,6 @@ from makemore_bp.learning.derive.rules.operation import (
     NeedsName,
     Operation,
     UnknownOperation,
-    Writes,
     operation_name,
     recognised,
     simple,
@@ -184,7 +183,7 @@ class Derivation:
         inside = [v for v in _references(node) if self._wanted(v)]
         if not inside:
             return
-        if not root and not (_is_plain(gradient) or len(inside) == 1 and _is_short(gradient)):
+        if not root and not (_is_plain(gradient) or (len(inside) == 1 and _is_short(gradient))):
             raise NeedsName(node)
         result = Reference(step.result) if root and step.base is None else None
         try:

@@ -82,7 +82,7 @@ class Flattener:
 
     def _named(self, node: ast.Name, value: Any) -> ast.expr:
         if value is _UNSEEN or (
-            self._recorder.constant(node.id) and not _holds_tensors(value)
+            (self._recorder.constant(node.id) and not _holds_tensors(value))
             or getattr(builtins, node.id, self) is value
         ):  # fmt: skip
             return ast.Name(node.id, ast.Load())

@@ -59,7 +59,7 @@ def _recorded(source: str, path: Path) -> Program:
             "{path}, line {line}: {kind}: {reason}. The forward pass must run by itself, as "
             "'python {path}' would run it.",
             path=path,
-            line=_line(error, str(path)),
+            line=line_of(error, str(path)),
             kind=type(error).__name__,
             reason=str(error) or "no message",
         ) from None
@@ -99,7 +99,7 @@ def _imports_from(folder: str) -> Iterator[None]:
             sys.path.remove(folder)
 
 
-def _line(error: BaseException, path: str) -> int:
+def line_of(error: BaseException, path: str) -> int:
     """The last line of the file that an error passed through."""
     line, trace = 1, error.__traceback__
     while trace is not None:

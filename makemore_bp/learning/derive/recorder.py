@@ -234,7 +234,7 @@ class Recorder:
             self._written(target, self._flattener.flat(value), statement)
         elif isinstance(one, Tensor):
             variable = self.find(one) or self.given(one, _hint(target))
-            if variable.hint == "t" or self.scope.number == 0 and not variable.is_global:
+            if variable.hint == "t" or (self.scope.number == 0 and not variable.is_global):
                 variable.hint = _hint(target)
             self._name(variable, target, statement)
         elif isinstance(one, dict):
@@ -426,19 +426,32 @@ def record(source: str, path: str = "<file>") -> Program:
 
     Whatever the file raises goes on to the caller, but SystemExit, which ends it early.
     """
+    program, error = record_until_error(source, path)
+    if error is not None:
+        raise error
+    return program
+
+
+def record_until_error(source: str, path: str) -> tuple[Program, BaseException | None]:
+    """The program of what ran, and what stopped the run, if something did.
+
+    Raises SyntaxError if the file is not Python.
+    """
     module = types.ModuleType("__main__")
     module.__file__ = path
     recorder = Recorder(source, path, module.__dict__)
     before = sys.modules["__main__"]
     sys.modules["__main__"] = module
+    error: BaseException | None = None
     try:
         recorder.run()
     except (Enough, SystemExit):
-        ended = f"line {recorder.line}: the run was ended here"
-        recorder.program.notes.append(ended)
+        recorder.program.notes.append(f"line {recorder.line}: the run was ended here")
+    except Exception as stopped:
+        error = stopped
     finally:
         sys.modules["__main__"] = before
-    return recorder.program
+    return recorder.program, error
 
 
 def _changes(tensor: Tensor) -> int:

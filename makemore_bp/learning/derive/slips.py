@@ -35,10 +35,14 @@ _REDUCTIONS = ("sum", "mean")
 
 
 def slips(
-    expression: ast.expr, sizes: Sequence[tuple[str, float]], alike: Callable[[Variable], list[Variable]]
+    expression: ast.expr,
+    sizes: Sequence[tuple[str, float]],
+    alike: Callable[[Variable], list[Variable]],
+    slopes: Sequence[ast.expr],
 ) -> Iterator[Slip]:
     """Every change of one thing. sizes: names and values of plain numbers that a factor may be;
-    alike: the tensors that may have been meant in place of another."""
+    alike: the tensors that may have been meant in place of another; slopes: factors that may have
+    been forgotten."""
     spots = list(_spots(expression))
     for changes in (_signs, _operations, _turns, _axes, _numbers, _losses):
         for node in spots:
@@ -49,6 +53,9 @@ def slips(
             for other in alike(node.variable):
                 new = Reference(other)
                 yield Slip(_put(expression, node, new), "wrong-input", node, new)
+    for slope in slopes:
+        new = ast.BinOp(expression, ast.Mult(), slope)
+        yield Slip(new, "missing-factor", expression, slope)
     for name, value in [("2", 2.0), ("-2", -2.0), *sizes]:
         size: ast.expr = ast.Name(name, ast.Load()) if name.isidentifier() else ast.Constant(value)
         for op, kind in ((ast.Mult(), "factor"), (ast.Div(), "factor")):
@@ -150,7 +157,11 @@ def _numbers(node: ast.expr) -> Changes:
 def _losses(node: ast.expr) -> Changes:
     """A factor, a term or a function too many."""
     if isinstance(node, ast.BinOp):
-        kind = "extra-factor" if isinstance(node.op, ast.Mult | ast.Div | ast.MatMult) else "extra-term"
+        kind = (
+            "extra-factor"
+            if isinstance(node.op, ast.Mult | ast.Div | ast.MatMult)
+            else "extra-term"
+        )
         yield node.left, kind
         if isinstance(node.op, ast.Add | ast.Mult):
             yield node.right, kind

@@ -188,20 +188,32 @@ class _Case:
         for step in reversed(self.replay.steps):
             if step in seen:
                 continue
-            rounds = [s for s in self.replay.steps if s.line == step.line and s.source == step.source]
+            rounds = [
+                s for s in self.replay.steps if s.line == step.line and s.source == step.source
+            ]
             seen |= set(rounds)
-            tried = (slips(each.expression, self._sizes(), self._alike) for each in rounds)
+            tried = (
+                slips(each.expression, self._sizes(), self._alike, self._slopes(each))
+                for each in rounds
+            )
             for same in zip(*tried, strict=False):
                 if self.left == 0:
                     return None
                 self.left -= 1
-                changed = {s: _changed(s, slip.expression) for s, slip in zip(rounds, same, strict=True)}
+                changed = {
+                    s: _changed(s, slip.expression) for s, slip in zip(rounds, same, strict=True)
+                }
                 if self._fits(self._value(changed)):
                     return self._slip_said(rounds[0], same[0])
             found = self._added_to(rounds)
             if found is not None:
                 return found
         return None
+
+    def _slopes(self, step: Step) -> list[ast.expr]:
+        """Slopes of the lines that made what a statement's gradients belong to."""
+        read = [g.of for variable in step.reads for g in self.gradients if g.final is variable]
+        return [_filled(template, of) for of in dict.fromkeys(read) for template in _SLOPES]
 
     def _added_to(self, rounds: Sequence[Step]) -> Suspicion | None:
         """``x[i] = e`` where ``x[i] += e`` was meant."""
@@ -221,10 +233,16 @@ class _Case:
         if old == new and isinstance(slip.old, Reference) and isinstance(slip.new, Reference):
             later = slip.new.variable.time > slip.old.variable.time
             said = f"In line {step.line}, the {old} of another round is meant: the one "
+            return self._say("index", said + ("after" if later else "before") + " it.", step.line)
+        if slip.kind == "missing-factor":
             return self._say(
-                "index", said + ("after" if later else "before") + " it.", step.line
+                slip.kind, f"In line {step.line}, the factor {new} is missing.", step.line
             )
-        if slip.old is step.expression and isinstance(slip.new, ast.BinOp) and slip.kind == "factor":
+        if (
+            slip.old is step.expression
+            and isinstance(slip.new, ast.BinOp)
+            and slip.kind == "factor"
+        ):
             said = f"a factor is missing or wrong: {new} is the true gradient"
         else:
             said = f"{_KINDS[slip.kind]}: {new} in place of {old} makes it right"
@@ -269,7 +287,9 @@ class _Case:
                 f"{tuple(self.true.value.shape)}."
             )
             return self._say("unknown", said)
-        return self._say("unknown", "The kind of mistake is not one of those that can be recognised.")
+        return self._say(
+            "unknown", "The kind of mistake is not one of those that can be recognised."
+        )
 
     def _value(self, changed: Mapping[Step, Step], of: Variable | None = None) -> Tensor | None:
         try:
@@ -287,7 +307,9 @@ class _Case:
         ]
         known = {value for _, value in named}
         lengths = {n for step in self.truth.steps for v in step.reads for n in v.value.shape}
-        return named + [(str(n), float(n)) for n in sorted(lengths) if n > 1 and float(n) not in known]
+        return named + [
+            (str(n), float(n)) for n in sorted(lengths) if n > 1 and float(n) not in known
+        ]
 
     def _alike(self, variable: Variable) -> list[Variable]:
         """Tensors of the same shape that the statement could have meant."""
@@ -304,6 +326,17 @@ class _Case:
             if other is not variable and other.value.shape == variable.value.shape
             and other.value.is_floating_point() == variable.value.is_floating_point()
         ]  # fmt: skip
+
+
+def _filled(template: str, variable: Variable) -> ast.expr:
+    """A slope as an expression of a variable."""
+
+    class Put(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return Reference(variable)
+
+    tree = ast.parse(template.format(x="x"), mode="eval").body
+    return Put().visit(tree)  # type: ignore[no-any-return]
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor | None:

@@ -160,7 +160,7 @@ class Operation:
         """A gradient in the shape of the result as one in the operand's: broadcasting on the way
         forward is a sum on the way back, along the same axes."""
         to, have = self.shape(operand), self.shape(gradient)
-        if to == have or len(have) <= len(to) and have != self.output:
+        if to == have or (len(have) <= len(to) and have != self.output):
             return gradient
         if not to:
             return self.code("g.sum()", g=gradient)

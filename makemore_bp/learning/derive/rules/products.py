@@ -80,9 +80,7 @@ def _of_matrices(op: Operation, x: ast.expr, other: ast.expr) -> Handed:
                          op.code("g @ x", g=op.code(_turn(op, dy), m=dy)))  # fmt: skip
 
 
-def _to_factor(
-    op: Operation, factor: ast.expr, gradient: ast.expr, turned: ast.expr
-) -> Flow:
+def _to_factor(op: Operation, factor: ast.expr, gradient: ast.expr, turned: ast.expr) -> Flow:
     """The gradient of a factor, or of the matrix that was turned to be one."""
     inner = _untransposed(op, factor)
     if inner is not None and op.shape(turned) == op.shape(inner):

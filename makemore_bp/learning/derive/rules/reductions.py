@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from makemore_bp.learning.derive.program import Reference
 from makemore_bp.learning.derive.rules.operation import (
     Flow,
     Handed,
@@ -15,7 +16,6 @@ from makemore_bp.learning.derive.rules.operation import (
     number,
     rule,
 )
-from makemore_bp.learning.derive.program import Reference
 
 
 def kept(op: Operation, gradient: ast.expr) -> ast.expr:
