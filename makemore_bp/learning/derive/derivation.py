@@ -25,11 +25,13 @@ from makemore_bp.learning.derive.program import (
     Step,
     Variable,
     evaluate,
+    references,
     text,
     wanted,
 )
 from makemore_bp.learning.derive.rules import RULES
 from makemore_bp.learning.derive.rules.operation import (
+    OWN,
     Flow,
     NeedsName,
     Operation,
@@ -138,7 +140,7 @@ class Derivation:
         return Part(step, [Term(v, None) for v in self._read(step)], left=True)
 
     def _read(self, step: Step) -> list[Variable]:
-        return [variable for variable in step.reads if self._wanted(variable)]
+        return [variable for variable in step.depends if self._wanted(variable)]
 
     def _wanted(self, variable: Variable) -> bool:
         return wanted(variable, self.tracked) and variable in self.values
@@ -150,7 +152,7 @@ class Derivation:
             return
         assert step.index is not None
         if self._wanted(step.base):
-            written = ast.Subscript(ast.Name("dx", ast.Store()), step.index, ast.Store())
+            written = ast.Subscript(ast.Name(OWN, ast.Store()), step.index, ast.Store())
             zeroed = [ast.Assign([written], ast.Constant(0), lineno=0)]
             yield Term(step.base, dy, tuple(zeroed), ("masked_fill",))
         there = ast.Subscript(dy, step.index, ast.Load())
@@ -180,7 +182,7 @@ class Derivation:
             if self._wanted(node.variable):
                 yield Term(node.variable, gradient, rules=rules)
             return
-        inside = [v for v in _references(node) if self._wanted(v)]
+        inside = [v for v in references(node, numbers=True) if self._wanted(v)]
         if not inside:
             return
         if not root and not (_is_plain(gradient) or (len(inside) == 1 and _is_short(gradient))):
@@ -200,7 +202,7 @@ class Derivation:
             elif isinstance(each.operand, Reference):
                 if self._wanted(each.operand.variable):
                     yield Term(each.operand.variable, None, each.statements, rules)
-            elif any(self._wanted(v) for v in _references(each.operand)):
+            elif any(self._wanted(v) for v in references(each.operand, numbers=True)):
                 raise NeedsName(each.operand)
 
     def _agrees(self, step: Step, terms: list[Term]) -> bool:
@@ -221,12 +223,12 @@ class Derivation:
     def _worth(self, term: Term, like: Tensor) -> Tensor:
         """A term's value, added to zeros."""
         space = dict(self._space)
-        space["dx"] = torch.zeros_like(like)
+        space[OWN] = torch.zeros_like(like)
         if term.gradient is not None:
-            space["dx"] = space["dx"] + self._value(term.gradient)
+            space[OWN] = space[OWN] + self._value(term.gradient)
         for statement in term.statements:
             exec(_statement(statement), space)
-        worth: Tensor = space["dx"]
+        worth: Tensor = space[OWN]
         return worth
 
     def _value(self, node: ast.expr) -> Any:
@@ -358,7 +360,7 @@ def text_of(statement: ast.stmt, name: str, first: bool = False) -> str:
 def _renamed(node: ast.AST, name: str) -> Any:
     if isinstance(node, Reference):
         return ast.Name(node.variable.name, ast.Load())
-    if isinstance(node, ast.Name) and node.id == "dx":
+    if isinstance(node, ast.Name) and node.id == OWN:
         return ast.Name(name, ast.Load())
     fields = {
         key: [_renamed(each, name) if isinstance(each, ast.AST) else each for each in value]
@@ -370,11 +372,7 @@ def _renamed(node: ast.AST, name: str) -> Any:
 
 
 def _statement(statement: ast.stmt) -> str:
-    return text_of(statement, "dx")
-
-
-def _references(node: ast.AST) -> list[Variable]:
-    return [each.variable for each in ast.walk(node) if isinstance(each, Reference)]
+    return text_of(statement, OWN)
 
 
 def _with(node: Any, old: ast.expr, new: ast.expr) -> Any:

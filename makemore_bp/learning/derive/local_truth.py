@@ -56,7 +56,7 @@ class LocalTruth:
     def __init__(self, program: Program, loss: Variable) -> None:
         self.program, self.loss = program, loss
         self.steps = list(differentiable_steps(program.steps_to(loss)))
-        reads = [read for step in self.steps for read in step.reads]
+        reads = [read for step in self.steps for read in step.depends]
         made = [step.result for step in self.steps]
         named = dict.fromkeys([*reads, *made])
         backward = sorted(named, key=lambda v: (self._last_reader(v), v.time), reverse=True)
@@ -81,7 +81,7 @@ class LocalTruth:
         return {
             step: self.through(step, upstream(step.result), variable)
             for step in self.steps
-            if variable in step.reads
+            if variable in step.depends
         }
 
     def through(self, step: Step, upstream: Tensor, variable: Variable) -> Tensor:
@@ -105,7 +105,7 @@ class LocalTruth:
             leaf = names[variable].requires_grad_()
             sum_ = torch.zeros_like(leaf)
             for step in self.steps:
-                if variable in step.reads:
+                if variable in step.depends:
                     with torch.enable_grad():
                         result = evaluate(step, self._names({**names, variable: leaf}, dtype))
                         given = change(upstream(step.result)).reshape(result.shape)
@@ -185,7 +185,7 @@ class LocalTruth:
     def _last_reader(self, variable: Variable) -> int:
         """The place of the last line that reads a variable: a backward pass has its gradient when
         it has gone through the first; it meets it at the last."""
-        readers = [place for place, step in enumerate(self.steps) if variable in step.reads]
+        readers = [place for place, step in enumerate(self.steps) if variable in step.depends]
         return min(readers, default=len(self.steps))
 
 

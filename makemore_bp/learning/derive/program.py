@@ -90,9 +90,14 @@ class Step:
         """The variables that it reads, each once, in order of appearance."""
         found = [] if self.base is None else [self.base]
         for tree in (self.index, self.expression):
-            if tree is not None:
-                found += [node.variable for node in ast.walk(tree) if isinstance(node, Reference)]
+            found += [] if tree is None else references(tree)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def depends(self) -> tuple[Variable, ...]:
+        """Those of them whose numbers matter, and not only their shapes."""
+        found = [] if self.base is None else [self.base]
+        return tuple(dict.fromkeys([*found, *references(self.expression, numbers=True)]))
 
     def lines(self) -> list[str]:
         """The step as lines of Python in the program's names."""
@@ -147,6 +152,26 @@ def text(node: ast.expr) -> str:
     return ast.unparse(_plain(node))
 
 
+_SHAPES = frozenset(
+    "shape dtype device ndim size numel dim new_zeros new_ones new_full zeros_like ones_like "
+    "full_like empty_like rand_like randn_like expand_as view_as reshape_as type_as".split()
+)
+_OWN = frozenset(("expand_as", "view_as", "reshape_as", "type_as"))  # of x only the argument's
+
+
+def references(node: ast.AST, numbers: bool = False) -> list[Variable]:
+    """The variables in an expression, in order; with ``numbers`` without those that are only asked
+    for their shape, such as the x of ``x.shape[0]``."""
+    if isinstance(node, Reference):
+        return [node.variable]
+    parts = list(ast.iter_child_nodes(node))
+    if numbers:
+        called = node.func if isinstance(node, ast.Call) else node
+        if isinstance(called, ast.Attribute) and called.attr in _SHAPES:
+            parts = [called.value] if called.attr in _OWN else []
+    return [variable for part in parts for variable in references(part, numbers)]
+
+
 def index_value(index: ast.expr) -> ast.expr:
     """An index as an expression of its own: outside of brackets ``a:b`` is ``slice(a, b)``."""
     if isinstance(index, ast.Slice):
@@ -175,7 +200,7 @@ def differentiable_steps(steps: Iterable[Step]) -> Iterator[Step]:
     steps = list(steps)
     tracked = bool(steps) and steps[-1].result.tracked
     for step in steps:
-        if step.result.differentiable and any(wanted(read, tracked) for read in step.reads):
+        if step.result.differentiable and any(wanted(read, tracked) for read in step.depends):
             yield step
 
 

@@ -59,6 +59,7 @@ class Recorder:
         self.known: dict[int, tuple[Tensor, int, Variable]] = {}
         self.bound: dict[tuple[int, str], Variable] = {}
         self._scope_count = 0
+        self._sources: dict[int, str] = {}
         self._flattener = Flattener(self)
         self._counts = _bindings(self.tree)
         self.hooks: dict[str, Any] = {
@@ -305,7 +306,7 @@ class Recorder:
         expression = self._flattener.out_of_place(node)  # type: ignore[arg-type]
         variable = self.new(value, known[2].hint)
         if expression is None:
-            self.note(f"{function.attr} cannot be followed; what it leaves counts as given")
+            variable.note = f"line {self.line}: what {function.attr} leaves counts as given"
         else:
             self._add_step(variable, expression, statement)
         if isinstance(statement, ast.stmt):
@@ -418,7 +419,11 @@ class Recorder:
         return value
 
     def _source(self, node: ast.AST) -> str:
-        return ast.get_source_segment(self.program.source, node) or ""
+        place = number(node)
+        if place not in self._sources:
+            segment = ast.get_source_segment(self.program.source, node)
+            self._sources[place] = segment or ""
+        return self._sources[place]
 
 
 def record(source: str, path: str = "<file>") -> Program:

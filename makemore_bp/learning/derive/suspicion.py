@@ -84,7 +84,7 @@ class _Case:
         self.gradients = gradients
         self.own = replay.gradient
         self.line = self.own.final.line
-        readers = [step for step in truth.steps if self.own.of in step.reads]
+        readers = [step for step in truth.steps if self.own.of in step.depends]
         lines = "; ".join(f"line {step.line}: {_shown(step)}" for step in readers)
         self.hint = f"{self.own.of.hint} is read by {lines}." if readers else ""
         self.terms = truth.terms(self.own.of, lambda variable: truth.gradients[variable]) \
@@ -253,7 +253,7 @@ class _Case:
         value = self._value({})
         if value is None:
             return None
-        readers = [step for step in self.truth.steps if self.own.of in step.reads]
+        readers = [step for step in self.truth.steps if self.own.of in step.depends]
         near = dict.fromkeys(v for step in readers for v in (step.result, *step.reads))
         for variable in near:
             if not variable.differentiable:

@@ -23,6 +23,7 @@ from torch import Tensor
 from makemore_bp.learning.derive.program import Reference, text
 
 Shape = tuple[int, ...]
+OWN = "__dx__"  # stands for the gradient that a rule's statements add to
 
 
 class UnknownOperation(Exception):
@@ -181,6 +182,8 @@ class _Fill(ast.NodeTransformer):
         if node.id in self._parts:
             part = self._parts[node.id]
             return part if isinstance(part, ast.expr) else number(part)
+        if node.id == "dx":
+            return ast.Name(OWN, ast.Load())
         if node.id == "dy":
             return self._op.dy
         if node.id == "y":
