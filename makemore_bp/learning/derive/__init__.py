@@ -2,6 +2,7 @@
 
 instrument.py    rewrites a file so that its run can be watched
 recorder.py      the run, and which tensors it made from which
+ledger.py        which tensor is which of them, and its names
 flatten.py       an expression of the file over the run's tensors
 program.py       the result: one tensor a line, loops unrolled, functions inlined
 naming.py        the tensors' names in it
@@ -10,6 +11,7 @@ reading.py       all of it from a path, with an answer for every file
 local_truth.py   the true gradients, line by line, with what rounding may do
 rules/           one rule an operation, with its derivation
 derivation.py    the backward pass from the rules
+statements.py    its terms as statements
 writing.py       the derivation as a file that runs
 explaining.py    one gradient of it in words
 checking.py      a learner's gradients held against the truth

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from makemore_bp.learning.derive.program import (
     Step,
     Variable,
     evaluate,
+    put,
     references,
     text,
     wanted,
@@ -36,45 +36,13 @@ from makemore_bp.learning.derive.rules.operation import (
     NeedsName,
     Operation,
     UnknownOperation,
-    operation_name,
-    recognised,
     simple,
 )
+from makemore_bp.learning.derive.rules.recognition import operation_name, recognised
+from makemore_bp.learning.derive.statements import Part, Term, Writer, written
 
 SHORT = 4  # operations that a gradient may have on its way through the inside of a line
 _OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript)
-_OWN_MEMORY = (ast.BinOp, ast.UnaryOp)
-
-
-@dataclass(frozen=True)
-class Term:
-    """What one line hands back for one variable: an expression, or statements that add to ``dx``.
-
-    rules: the names of the rules that made it, from the line's outermost operation inwards.
-    """
-
-    variable: Variable
-    gradient: ast.expr | None
-    statements: tuple[ast.stmt, ...] = ()
-    rules: tuple[str, ...] = ()
-
-    @property
-    def ideas(self) -> list[str]:
-        """Why, in words."""
-        return [RULES[name].idea for name in self.rules]
-
-
-@dataclass
-class Part:
-    """The way back through one forward line: code, and for each gradient its idea.
-
-    left: whether it is left to autograd.
-    """
-
-    step: Step
-    terms: list[Term]
-    left: bool = False
-    code: list[str] = field(default_factory=list)
 
 
 class Derivation:
@@ -97,7 +65,7 @@ class Derivation:
         self._space = program.namespace({v.name: v.value for v in program.variables})
         self._space.setdefault("torch", torch)
         self.parts = self._parts()
-        self._write()
+        Writer(self.name, self._value, self._gradient_of).write(self.parts)
 
     @property
     def forward(self) -> list[Step]:
@@ -227,7 +195,7 @@ class Derivation:
         if term.gradient is not None:
             space[OWN] = space[OWN] + self._value(term.gradient)
         for statement in term.statements:
-            exec(_statement(statement), space)
+            exec(written(statement, OWN), space)
         worth: Tensor = space[OWN]
         return worth
 
@@ -245,7 +213,7 @@ class Derivation:
         inner.step = Step(inner, node, step.line, step.source, step.top, state=step.state)
         self._space[name] = inner.value
         self.cuts.append(inner)
-        expression = _with(step.expression, node, Reference(inner))
+        expression = put(step.expression, node, Reference(inner))
         outer = Step(
             step.result, expression, step.line, step.source, step.top, step.base, step.index
         )
@@ -262,7 +230,7 @@ class Derivation:
             return step
         assert isinstance(node, ast.Call)
         ones = operation.code("torch.ones_like(x)")
-        mask = _with(node, operation.operand(), ones)
+        mask = put(node, operation.operand(), ones)
         name = free_name(f"{step.result.name}_mask", self._taken)
         self._taken.add(name)
         maker = Step(step.result, mask, step.line, step.source, step.top, state=step.state)
@@ -273,121 +241,6 @@ class Derivation:
         self.cuts.append(variable)
         product = ast.BinOp(operation.operand(), ast.Mult(), Reference(variable))
         return Step(step.result, product, step.line, step.source, step.top)
-
-    def _write(self) -> None:
-        """Writes each part's code: the first term of a gradient begins it, the others are added."""
-        counts: dict[Variable, int] = {}
-        for part in self.parts:
-            for term in part.terms:
-                counts[term.variable] = counts.get(term.variable, 0) + 1
-        begun: set[Variable] = set()
-        for part in self.parts:
-            if part.left:
-                part.code += self._left_to_autograd(part, begun)
-            else:
-                for term in part.terms:
-                    part.code += self._lines(
-                        term, term.variable in begun, counts[term.variable] > 1
-                    )
-                    begun.add(term.variable)
-            begun |= {term.variable for term in part.terms}
-
-    def _lines(self, term: Term, begun: bool, more: bool) -> list[str]:
-        name, x = self.name(term.variable), term.variable.name
-        lines = []
-        if term.gradient is not None and term.statements:
-            source = text(term.gradient)
-            if begun:
-                lines.append(f"d_ = {source}.clone()")
-                lines += [text_of(each, "d_") for each in term.statements]
-                return [*lines, f"{name} += d_"]
-            lines.append(f"{name} = {source}.clone()")
-        elif term.gradient is not None:
-            value = self._value(term.gradient)
-            shape = tuple(value.shape) if isinstance(value, Tensor) else ()
-            return [self._assignment(name, term, shape, begun, more)]
-        elif not begun:
-            lines.append(f"{name} = torch.zeros_like({x})")
-        return lines + [text_of(each, name, first=not begun) for each in term.statements]
-
-    def _assignment(
-        self, name: str, term: Term, shape: tuple[int, ...], begun: bool, more: bool
-    ) -> str:
-        assert term.gradient is not None
-        if begun:
-            return f"{name} += {text(term.gradient)}"
-        node = term.gradient
-        x = Reference(term.variable)
-        if not isinstance(self._value(node), Tensor):
-            return f"{name} = torch.full_like({x.variable.name}, {text(node)})"
-        if shape != tuple(term.variable.value.shape):
-            node = ast.Call(ast.Attribute(node, "expand_as"), [x], [])
-        if more and not isinstance(node, _OWN_MEMORY):
-            node = ast.Call(ast.Attribute(node, "clone"), [], [])
-        return f"{name} = {text(node)}"
-
-    def _left_to_autograd(self, part: Part, begun: set[Variable]) -> list[str]:
-        names = [term.variable.name for term in part.terms]
-        step, dy = part.step, text(self._gradient_of(part.step.result))
-        arguments = ", ".join(names)
-        lines = []
-        if step.base is None:
-            function = f"lambda {arguments}: {text(step.expression)}"
-        else:
-            body = "\n".join(f"    {line}" for line in step.lines())
-            lines = [f"def f({arguments}):", *body.splitlines(), f"    return {step.result.name}"]
-            function = "f"
-        given = dy if dy != "1.0" else f"torch.ones_like({step.result.name})"
-        call = f"left_to_autograd({function}, {given}, {arguments})"
-        targets = [
-            self.name(t.variable) + ("_part" if t.variable in begun else "") for t in part.terms
-        ]
-        lines.append(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}")
-        for term in part.terms:
-            if term.variable in begun:
-                name = self.name(term.variable)
-                lines.append(f"{name} += {name}_part")
-        return lines
-
-
-def text_of(statement: ast.stmt, name: str, first: bool = False) -> str:
-    """A statement of a rule with the gradient's name for ``dx``; the first one assigns."""
-    if first and isinstance(statement, ast.AugAssign):
-        statement = ast.Assign([statement.target], statement.value, lineno=0)
-    return ast.unparse(ast.fix_missing_locations(_renamed(statement, name)))
-
-
-def _renamed(node: ast.AST, name: str) -> Any:
-    if isinstance(node, Reference):
-        return ast.Name(node.variable.name, ast.Load())
-    if isinstance(node, ast.Name) and node.id == OWN:
-        return ast.Name(name, ast.Load())
-    fields = {
-        key: [_renamed(each, name) if isinstance(each, ast.AST) else each for each in value]
-        if isinstance(value, list)
-        else _renamed(value, name) if isinstance(value, ast.AST) else value
-        for key, value in ast.iter_fields(node)
-    }  # fmt: skip
-    return type(node)(**fields)
-
-
-def _statement(statement: ast.stmt) -> str:
-    return text_of(statement, OWN)
-
-
-def _with(node: Any, old: ast.expr, new: ast.expr) -> Any:
-    """A copy of an expression with one of its parts replaced."""
-    if node is old:
-        return new
-    if isinstance(node, Reference) or not isinstance(node, ast.AST):
-        return node
-    fields = {
-        key: [_with(each, old, new) for each in value]
-        if isinstance(value, list)
-        else _with(value, old, new)
-        for key, value in ast.iter_fields(node)
-    }
-    return type(node)(**fields)
 
 
 def _is_plain(node: ast.expr) -> bool:

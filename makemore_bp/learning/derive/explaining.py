@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from textwrap import indent
 
 from makemore_bp.errors import RequestError
-from makemore_bp.learning.derive.derivation import Derivation, Part
+from makemore_bp.learning.derive.derivation import Derivation
 from makemore_bp.learning.derive.program import Variable
 from makemore_bp.learning.derive.rules import RULES
+from makemore_bp.learning.derive.statements import Part
 
 
 def explain(derivation: Derivation, name: str) -> str:

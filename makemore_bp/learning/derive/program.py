@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,12 +149,42 @@ class Program:
 
 def text(node: ast.expr) -> str:
     """An expression as Python, with the present names of its variables."""
-    return ast.unparse(_plain(node))
+    return ast.unparse(with_names(node, lambda variable: variable.name))
+
+
+def with_names(node: ast.AST, name: Callable[[Variable], str]) -> Any:
+    """A copy of a tree with a name for each variable."""
+    return replaced(
+        node,
+        lambda each: (
+            ast.Name(name(each.variable), ast.Load()) if isinstance(each, Reference) else None
+        ),
+    )
 
 
 _SHAPES = frozenset(
-    "shape dtype device ndim size numel dim new_zeros new_ones new_full zeros_like ones_like "
-    "full_like empty_like rand_like randn_like expand_as view_as reshape_as type_as".split()
+    [
+        "shape",
+        "dtype",
+        "device",
+        "ndim",
+        "size",
+        "numel",
+        "dim",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "expand_as",
+        "view_as",
+        "reshape_as",
+        "type_as",
+    ]
 )
 _OWN = frozenset(("expand_as", "view_as", "reshape_as", "type_as"))  # of x only the argument's
 
@@ -172,6 +202,30 @@ def references(node: ast.AST, numbers: bool = False) -> list[Variable]:
     return [variable for part in parts for variable in references(part, numbers)]
 
 
+def replaced(node: Any, change: Callable[[ast.AST], Any]) -> Any:
+    """A copy of an expression in which ``change`` gives another node for some; None keeps one."""
+    if not isinstance(node, ast.AST):
+        return node
+    new = change(node)
+    if new is not None:
+        return new
+    if isinstance(node, Reference):
+        return node
+    fields = {
+        name: [replaced(each, change) for each in value]
+        if isinstance(value, list)
+        else replaced(value, change)
+        for name, value in ast.iter_fields(node)
+    }
+    return type(node)(**fields)
+
+
+def put(node: ast.expr, old: ast.expr, new: ast.expr) -> ast.expr:
+    """A copy of an expression with one of its parts exchanged."""
+    changed: ast.expr = replaced(node, lambda each: new if each is old else None)
+    return changed
+
+
 def index_value(index: ast.expr) -> ast.expr:
     """An index as an expression of its own: outside of brackets ``a:b`` is ``slice(a, b)``."""
     if isinstance(index, ast.Slice):
@@ -181,18 +235,6 @@ def index_value(index: ast.expr) -> ast.expr:
     if isinstance(index, ast.Tuple):
         return ast.Tuple([index_value(each) for each in index.elts], ast.Load())
     return index
-
-
-def _plain(node: ast.AST) -> ast.AST:
-    if isinstance(node, Reference):
-        return ast.Name(node.variable.name, ast.Load())
-    fields = {
-        name: [_plain(each) if isinstance(each, ast.AST) else each for each in value]
-        if isinstance(value, list)
-        else _plain(value) if isinstance(value, ast.AST) else value
-        for name, value in ast.iter_fields(node)
-    }  # fmt: skip
-    return type(node)(**fields)
 
 
 def differentiable_steps(steps: Iterable[Step]) -> Iterator[Step]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,15 +19,10 @@ from torch import Tensor
 from makemore_bp.learning.derive import instrument
 from makemore_bp.learning.derive.flatten import Flattener
 from makemore_bp.learning.derive.instrument import instrumented, leaves, number, numbered
-from makemore_bp.learning.derive.program import Binding, Program, Reference, Step, Variable
+from makemore_bp.learning.derive.ledger import Enough, Ledger
+from makemore_bp.learning.derive.program import Program, Reference, Step, Variable
 
-LIMIT = 4000  # variables; a network of a learner's own has some sixty
-LARGEST = 50_000_000  # entries of a tensor that is kept
 _DRAWS = ("rand", "drop", "bernoulli", "multinomial", "normal")
-
-
-class Enough(BaseException):
-    """Ends a run that has made more variables than anybody would name."""
 
 
 class Scope:
@@ -42,24 +37,18 @@ class Scope:
         self.state: Tensor | None = None
 
 
-class Recorder:
+class Recorder(Ledger):
     """Runs the statements of a file one by one and builds the program."""
 
     def __init__(self, source: str, path: str, names: dict[str, Any] | None = None) -> None:
         """``names`` is the namespace to run in. Raises SyntaxError."""
         self.tree, self.nodes = numbered(source, path)
-        self.program = Program(source)
         self.path = path
         self.names = {} if names is None else names
-        self.program.names = self.names
+        super().__init__(Program(source, names=self.names))
         self.top = 0
-        self.time = 0
-        self.line = 1
         self.scopes = [Scope(0)]
-        self.known: dict[int, tuple[Tensor, int, Variable]] = {}
-        self.bound: dict[tuple[int, str], Variable] = {}
         self._scope_count = 0
-        self._sources: dict[int, str] = {}
         self._flattener = Flattener(self)
         self._counts = _bindings(self.tree)
         self.hooks: dict[str, Any] = {
@@ -92,47 +81,6 @@ class Recorder:
             for name in self.hooks:
                 self.names.pop(name, None)
 
-    def find(self, value: Any) -> Variable | None:
-        """The variable that a tensor is, in its present state."""
-        known = self.known.get(id(value))
-        if known is None or known[0] is not value or known[1] != _changes(value):
-            return None
-        return known[2]
-
-    def keep(self, value: Tensor, variable: Variable) -> None:
-        """Notes that ``value`` is ``variable`` from here on."""
-        self.known[id(value)] = (value, _changes(value), variable)
-
-    def new(self, value: Tensor, hint: str) -> Variable:
-        """A variable for a tensor that was not known."""
-        if len(self.program.variables) >= LIMIT:
-            raise Enough
-        self.time += 1
-        copy = value.detach()
-        copy = copy.clone() if copy.numel() <= LARGEST and copy.layout == torch.strided else copy
-        variable = Variable(copy, value, self.line, self.time, hint=hint)
-        self.program.variables.append(variable)
-        self.keep(value, variable)
-        return variable
-
-    def _as_before(self, value: Any) -> tuple[Tensor, int, Variable] | None:
-        """Lets a tensor that a statement has changed in place be what that statement read."""
-        known = self.known.get(id(value))
-        if known is None or known[0] is not value:
-            return None
-        self.known[id(value)] = value, _changes(value), known[2]
-        return known
-
-    def given(self, value: Tensor, hint: str) -> Variable:
-        """The variable of a tensor whose making was not seen; said, if it came from others."""
-        known = self.known.get(id(value))
-        changed = known is not None and known[0] is value
-        variable = self.new(value, hint)
-        if value.grad_fn is not None or value._is_view() or changed:
-            what = "was changed in place" if changed else "was computed"
-            variable.note = f"line {self.line}: how {hint} {what} cannot be followed"
-        return variable
-
     def constant(self, name: str) -> bool:
         """Whether a name of the module is bound once, so that it means the same to the end."""
         return name in self.names and self._counts.get(name, 0) <= 1
@@ -147,30 +95,31 @@ class Recorder:
     def _add_step(self, variable: Variable, expression: ast.expr, statement: ast.AST,
                   base: Variable | None = None, index: ast.expr | None = None) -> None:  # fmt: skip
         variable.step = Step(
-            variable, expression, self.line, self._source(statement), self.top, base, index,
+            variable, expression, self.line, self.text_of(statement), self.top, base, index,
             self.scope.state,
         )  # fmt: skip
 
-    def made(self, value: Any, node: ast.expr, statement: ast.AST, hint: str) -> None:
+    def made(self, value: Any, node: ast.expr, statement: ast.AST, hints: Sequence[str]) -> None:
         """Makes variables of the tensors that an expression came to and that are not known yet."""
         if isinstance(value, Tensor):
             if self.find(value) is not None or self._in_place(value, node, statement):
                 return
             if self._flattener.is_path(node):
-                self.given(value, hint)
+                self.given(value, hints[0])
             else:
-                self.step(value, node, statement, hint)
+                self.step(value, node, statement, hints[0])
         elif isinstance(node, ast.Tuple | ast.List) and isinstance(value, tuple | list):
-            for one, each in zip(value, node.elts, strict=False):
-                self.made(one, each, statement, hint)
+            each = hints if len(hints) == len(value) else [*hints[:1]] * len(value)
+            for one, part, hint in zip(value, node.elts, each, strict=False):
+                self.made(one, part, statement, [hint])
         elif isinstance(node, ast.Dict) and isinstance(value, dict):
-            for (key, one), each in zip(value.items(), node.values, strict=False):
-                self.made(one, each, statement, key if isinstance(key, str) else hint)
+            for (key, one), part in zip(value.items(), node.values, strict=False):
+                self.made(one, part, statement, [key] if isinstance(key, str) else hints)
         elif isinstance(node, ast.IfExp):
             taken = node.body if self.scope.values.get(number(node.test)) else node.orelse
-            self.made(value, taken, statement, hint)
+            self.made(value, taken, statement, hints)
         elif isinstance(value, tuple | list) and not self._flattener.is_path(node):
-            self._parts(value, node, statement, hint)
+            self._parts(value, node, statement, hints[0])
 
     def _parts(self, value: Any, node: ast.expr, statement: ast.AST, hint: str) -> None:
         """The tensors of a row such as ``x.chunk(3)``: each is ``x.chunk(3)[k]``."""
@@ -195,7 +144,7 @@ class Recorder:
             self.scope.elements.setdefault(number(node.elt), [])
         owner = getattr(node, "owner", None)
         if owner is not None:
-            self.made(value, node, node, "t")  # type: ignore[arg-type]
+            self.made(value, node, node, ["t"])  # type: ignore[arg-type]
             self.scope.elements.setdefault(place, []).append(value)
         return value
 
@@ -221,7 +170,7 @@ class Recorder:
         targets = _targets(statement)
         if not any(isinstance(target, ast.Subscript) and self._is_tensor(target.value)
                    for target in targets):  # fmt: skip
-            self.made(whole, value, statement, _hint(targets[0]))
+            self.made(whole, value, statement, [_hint(target) for target in targets])
         for target, one in zip(targets, values, strict=False):
             self._assigned(target, one, value, statement)
         self.scope.state = None
@@ -231,7 +180,7 @@ class Recorder:
 
     def _assigned(self, target: ast.expr, one: Any, value: ast.expr, statement: ast.stmt) -> None:
         if isinstance(target, ast.Subscript) and self._is_tensor(target.value):
-            self._as_before(self.scope.values[number(target.value)])
+            self.as_before(self.scope.values[number(target.value)])
             self._written(target, self._flattener.flat(value), statement)
         elif isinstance(one, Tensor):
             variable = self.find(one) or self.given(one, _hint(target))
@@ -242,7 +191,7 @@ class Recorder:
             for key, each in one.items():
                 variable = self.find(each) if isinstance(key, str) else None  # type: ignore[assignment]
                 if variable is not None:
-                    self._bind_name(variable, id(one), key, statement)
+                    self.bind(variable, id(one), key, statement)
 
     def _written(self, target: ast.Subscript, value: ast.expr, statement: ast.stmt) -> None:
         """``x[index] = value`` makes another variable of the tensor x."""
@@ -258,7 +207,7 @@ class Recorder:
         """``x += e``, in place where x is a tensor and its old state was a variable."""
         target = statement.target
         if isinstance(target, ast.Subscript) and self._is_tensor(target.value):
-            self._as_before(self.scope.values[number(target.value)])
+            self.as_before(self.scope.values[number(target.value)])
             old = self._flattener.flat(target)
             added = ast.BinOp(old, statement.op, self._flattener.flat(statement.value))
             self._written(target, added, statement)
@@ -266,7 +215,7 @@ class Recorder:
         before = self.scope.values.get(number(target))
         if not isinstance(value, Tensor):
             return
-        known = self._as_before(before)
+        known = self.as_before(before)
         if isinstance(before, Tensor) and known is not None and known[0] is before:
             old = Reference(known[2])
         elif isinstance(before, int | float):
@@ -302,7 +251,7 @@ class Recorder:
             or self.scope.values[number(function.value)] is not value
         ):
             return False
-        self._as_before(value)
+        self.as_before(value)
         expression = self._flattener.out_of_place(node)  # type: ignore[arg-type]
         variable = self.new(value, known[2].hint)
         if expression is None:
@@ -318,19 +267,11 @@ class Recorder:
         statement does not speak of are reached by accident."""
         for scope, name in dict.fromkeys((b.scope, b.name) for b in old.bindings):
             if self.bound.get((scope, name)) is old:
-                self._bind_name(new, scope, name, statement, name == _hint(own))
+                self.bind(new, scope, name, statement, name == _hint(own))
 
     def _name(self, variable: Variable, target: ast.expr, statement: ast.AST) -> None:
         for scope, name in self._addresses(target):
-            self._bind_name(variable, scope, name, statement)
-
-    def _bind_name(
-        self, variable: Variable, scope: int, name: str, statement: ast.AST, own: bool = True
-    ) -> None:
-        self.time += 1
-        self.bound[scope, name] = variable
-        binding = Binding(scope, name, self.time, self.line, self._source(statement), own)
-        variable.bindings.append(binding)
+            self.bind(variable, scope, name, statement)
 
     def _addresses(self, target: ast.expr) -> Iterator[tuple[int, str]]:
         """Where a target stands: a name in its scope, an attribute of an object, a key."""
@@ -388,12 +329,13 @@ class Recorder:
         function = self.nodes[place]
         assert isinstance(function, ast.FunctionDef)
         self._scope_count += 1
-        scope = Scope(self._scope_count, function.name)
+        plain = function.name.startswith("__") or function.name == "forward"
+        scope = Scope(self._scope_count, "out" if plain else function.name)
         self.scopes.append(scope)
         for name, value in list(names.items()):
             if isinstance(value, Tensor):
                 variable = self.find(value) or self._argument(value, name)
-                self._bind_name(variable, scope.number, name, function)
+                self.bind(variable, scope.number, name, function)
 
     def _argument(self, value: Tensor, name: str) -> Variable:
         """An argument that is an expression, such as the sum in ``f(x + y)``: the caller's
@@ -415,15 +357,8 @@ class Recorder:
         node = self.nodes[place]
         assert isinstance(node, ast.expr)
         self.line = node.lineno
-        self.made(value, node, node, self.scope.hint)
+        self.made(value, node, node, [self.scope.hint])
         return value
-
-    def _source(self, node: ast.AST) -> str:
-        place = number(node)
-        if place not in self._sources:
-            segment = ast.get_source_segment(self.program.source, node)
-            self._sources[place] = segment or ""
-        return self._sources[place]
 
 
 def record(source: str, path: str = "<file>") -> Program:
@@ -457,11 +392,6 @@ def record_until_error(source: str, path: str) -> tuple[Program, BaseException |
     finally:
         sys.modules["__main__"] = before
     return recorder.program, error
-
-
-def _changes(tensor: Tensor) -> int:
-    """How often a tensor was changed in place."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _targets(statement: ast.stmt) -> list[ast.expr]:

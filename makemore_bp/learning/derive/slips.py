@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from makemore_bp.learning.derive.program import Reference, Variable
+from makemore_bp.learning.derive.program import Reference, Variable, put
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def slips(
     for changes in (_signs, _operations, _turns, _axes, _numbers, _losses):
         for node in spots:
             for new, kind in changes(node):
-                yield Slip(_put(expression, node, new), kind, node, new)
+                yield Slip(put(expression, node, new), kind, node, new)
     for node in spots:
         if isinstance(node, Reference):
             for other in alike(node.variable):
                 new = Reference(other)
-                yield Slip(_put(expression, node, new), "wrong-input", node, new)
+                yield Slip(put(expression, node, new), "wrong-input", node, new)
     for slope in slopes:
         new = ast.BinOp(expression, ast.Mult(), slope)
         yield Slip(new, "missing-factor", expression, slope)
@@ -200,17 +200,3 @@ def _spots(node: ast.AST) -> Iterator[ast.expr]:
                     yield from _spots(each.value)
             elif isinstance(each, ast.AST):
                 yield from _spots(each)
-
-
-def _put(node: Any, old: ast.expr, new: ast.expr) -> Any:
-    if node is old:
-        return new
-    if isinstance(node, Reference) or not isinstance(node, ast.AST):
-        return node
-    fields = {
-        key: [_put(each, old, new) for each in value]
-        if isinstance(value, list)
-        else _put(value, old, new)
-        for key, value in ast.iter_fields(node)
-    }
-    return type(node)(**fields)

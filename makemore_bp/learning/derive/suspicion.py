@@ -7,17 +7,23 @@ more where the gradients that flow in are replaced by random ones.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from makemore_bp.learning.derive.conventions import Gradient
 from makemore_bp.learning.derive.local_truth import LocalTruth, Measured
-from makemore_bp.learning.derive.program import Program, Reference, Step, Variable, text
+from makemore_bp.learning.derive.program import (
+    Program,
+    Reference,
+    Step,
+    Variable,
+    replaced,
+    with_names,
+)
 from makemore_bp.learning.derive.replay import Replay
 from makemore_bp.learning.derive.slips import Slip, slips
 
@@ -355,38 +361,20 @@ def _changed(step: Step, expression: ast.expr) -> Step:
 def _exchanged(step: Step, old: Variable, new: Variable) -> Step:
     """A step that reads another variable."""
 
-    def put(node: Any) -> Any:
-        if isinstance(node, Reference):
-            return Reference(new) if node.variable is old else node
-        if not isinstance(node, ast.AST):
-            return node
-        fields = {
-            key: [put(each) for each in value] if isinstance(value, list) else put(value)
-            for key, value in ast.iter_fields(node)
-        }
-        return type(node)(**fields)
+    def change(node: ast.AST) -> ast.expr | None:
+        wanted = isinstance(node, Reference) and node.variable is old
+        return Reference(new) if wanted else None
 
     base = new if step.base is old else step.base
     return Step(
-        step.result, put(step.expression), step.line, step.source, step.top, base, put(step.index),
+        step.result, replaced(step.expression, change), step.line, step.source, step.top, base, replaced(step.index, change),
         step.state,
     )  # fmt: skip
 
 
 def _words(node: ast.expr) -> str:
     """An expression in the learner's own names."""
-    names = {v: v.name for v in _variables(node)}
-    for variable in names:
-        variable.name = variable.hint
-    try:
-        return text(node)
-    finally:
-        for variable, name in names.items():
-            variable.name = name
-
-
-def _variables(node: ast.AST) -> Iterator[Variable]:
-    return (each.variable for each in ast.walk(node) if isinstance(each, Reference))
+    return ast.unparse(with_names(node, lambda variable: variable.hint))
 
 
 def _shown(step: Step) -> str:

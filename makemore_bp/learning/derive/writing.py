@@ -13,9 +13,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from makemore_bp.learning.derive.derivation import Derivation, Part
+from makemore_bp.learning.derive.derivation import Derivation
 from makemore_bp.learning.derive.naming import find_places
 from makemore_bp.learning.derive.program import Step, Variable, text
+from makemore_bp.learning.derive.statements import Part
 
 WIDTH = 96
 _LEFT = '''\

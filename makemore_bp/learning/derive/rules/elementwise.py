@@ -15,7 +15,7 @@ from makemore_bp.learning.derive.rules.operation import (
 )
 
 
-def _unary(op: Operation, template: str) -> Handed:
+def unary(op: Operation, template: str) -> Handed:
     yield Flow(op.operand(), op.code(template))
 
 
@@ -88,7 +88,7 @@ def neg(op: Operation) -> Handed:
 
     y = -x: dx = -dy
     """
-    yield from _unary(op, "-dy")
+    yield from unary(op, "-dy")
 
 
 @rule("pow", "x exponent")
@@ -119,7 +119,7 @@ def square(op: Operation) -> Handed:
 
     y = x**2: dx = 2 * x * dy
     """
-    yield from _unary(op, "2 * x * dy")
+    yield from unary(op, "2 * x * dy")
 
 
 @rule("exp")
@@ -128,7 +128,7 @@ def exp(op: Operation) -> Handed:
 
     y = exp(x): dx = y * dy
     """
-    yield from _unary(op, "y * dy")
+    yield from unary(op, "y * dy")
 
 
 @rule("log")
@@ -137,7 +137,7 @@ def log(op: Operation) -> Handed:
 
     y = log(x): dx = dy / x
     """
-    yield from _unary(op, "dy / x")
+    yield from unary(op, "dy / x")
 
 
 @rule("log1p")
@@ -146,7 +146,7 @@ def log1p(op: Operation) -> Handed:
 
     y = log(1 + x): dx = dy / (1 + x)
     """
-    yield from _unary(op, "dy / (1 + x)")
+    yield from unary(op, "dy / (1 + x)")
 
 
 @rule("sqrt")
@@ -155,7 +155,7 @@ def sqrt(op: Operation) -> Handed:
 
     y = x**0.5: dx = 0.5 * x**-0.5 * dy = dy / (2 * y)
     """
-    yield from _unary(op, "dy / (2 * y)")
+    yield from unary(op, "dy / (2 * y)")
 
 
 @rule("rsqrt")
@@ -164,7 +164,7 @@ def rsqrt(op: Operation) -> Handed:
 
     y = x**-0.5: dx = -0.5 * x**-1.5 * dy = -0.5 * y**3 * dy
     """
-    yield from _unary(op, "-0.5 * y**3 * dy")
+    yield from unary(op, "-0.5 * y**3 * dy")
 
 
 @rule("reciprocal")
@@ -173,104 +173,7 @@ def reciprocal(op: Operation) -> Handed:
 
     y = 1 / x: dx = -dy / x**2 = -y**2 * dy
     """
-    yield from _unary(op, "-(y**2) * dy")
-
-
-@rule("tanh")
-def tanh(op: Operation) -> Handed:
-    """The slope of tanh is one minus the square of its output: 1 where the unit is at rest, 0 where
-    it is saturated.
-
-    y = tanh(x): dx = (1 - y**2) * dy. addcmul takes 1 - y * y with a single rounding, as PyTorch's
-    own backward does, so that the result is the same to the last bit.
-    """
-    yield from _unary(op, "torch.addcmul(torch.ones_like(y), y, y, value=-1) * dy")
-
-
-@rule("sigmoid expit")
-def sigmoid(op: Operation) -> Handed:
-    """The slope of the sigmoid is its output times one minus its output.
-
-    y = 1 / (1 + exp(-x)): dx = y * (1 - y) * dy
-    """
-    yield from _unary(op, "y * (1 - y) * dy")
-
-
-@rule("relu", "x inplace")
-def relu(op: Operation) -> Handed:
-    """What was cut off on the way forward gets nothing on the way back; the rest passes unchanged.
-
-    y = max(x, 0): dx = dy where x > 0, else 0. y > 0 says the same.
-    """
-    yield from _unary(op, "(x > 0) * dy")
-
-
-@rule("leaky_relu", "x slope inplace", slope=0.01)
-def leaky_relu(op: Operation) -> Handed:
-    """Below zero the line has another slope, and so has the way back.
-
-    y = x where x > 0, else slope * x: dx = dy where x > 0, else slope * dy
-    """
-    slope = op.arguments.get("negative_slope", op.arguments.get("slope"))
-    yield Flow(op.operand(), op.code("torch.where(x > 0, dy, k * dy)", k=slope or 0.01))
-
-
-@rule("elu", "x alpha inplace", alpha=1.0)
-def elu(op: Operation) -> Handed:
-    """Above zero the slope is 1, below it that of the exponential.
-
-    y = x where x > 0, else alpha * (exp(x) - 1), with the slope alpha * exp(x) = y + alpha
-    """
-    alpha = op.constant("alpha")
-    yield Flow(op.operand(), op.code("torch.where(x > 0, dy, (y + k) * dy)", k=alpha))
-
-
-@rule("gelu", "x", approximate="none")
-def gelu(op: Operation) -> Handed:
-    """A product: the number times the probability that a normal draw lies below it.
-
-    y = x * P(x) with P(x) = (1 + erf(x / sqrt(2))) / 2, whose slope is the normal density p(x). By
-    the product rule dx = (P(x) + x * p(x)) * dy. The approximation by tanh has y = x * (1 + t) / 2,
-    t = tanh(u), u = sqrt(2/pi) * (x + 0.044715 * x**3), differentiated in the same way.
-    """
-    if op.constant("approximate") == "tanh":
-        u = op.code("0.7978845608028654 * (x + 0.044715 * x**3)")
-        t = op.code("torch.tanh(u)", u=u)
-        slope = op.code("0.7978845608028654 * (1 + 0.134145 * x**2)")
-        template = "(0.5 * (1 + t) + 0.5 * x * (1 - t**2) * s) * dy"
-        yield Flow(op.operand(), op.code(template, t=t, s=slope))
-        return
-    below = op.code("0.5 * (1 + torch.erf(x * 0.7071067811865476))")
-    density = op.code("0.3989422804014327 * torch.exp(-0.5 * x**2)")
-    yield Flow(op.operand(), op.code("(P + x * p) * dy", P=below, p=density))
-
-
-@rule("silu", "x inplace")
-def silu(op: Operation) -> Handed:
-    """A product of the number with its sigmoid, so the product rule.
-
-    y = x * s with s = sigmoid(x): dx = (s + x * s * (1 - s)) * dy = s * (1 + x * (1 - s)) * dy
-    """
-    s = op.code("torch.sigmoid(x)")
-    yield Flow(op.operand(), op.code("s * (1 + x * (1 - s)) * dy", s=s))
-
-
-@rule("softplus", "x")
-def softplus(op: Operation) -> Handed:
-    """The slope of log(1 + exp(x)) is the sigmoid.
-
-    y = log(1 + exp(x)): dx = exp(x) / (1 + exp(x)) * dy
-    """
-    yield from _unary(op, "torch.sigmoid(x) * dy")
-
-
-@rule("logsigmoid", "x")
-def logsigmoid(op: Operation) -> Handed:
-    """The slope of log(sigmoid(x)) is the sigmoid of the negative.
-
-    y = -log(1 + exp(-x)): dx = sigmoid(-x) * dy
-    """
-    yield from _unary(op, "torch.sigmoid(-x) * dy")
+    yield from unary(op, "-(y**2) * dy")
 
 
 @rule("sin")
@@ -279,7 +182,7 @@ def sin(op: Operation) -> Handed:
 
     y = sin(x): dx = cos(x) * dy
     """
-    yield from _unary(op, "torch.cos(x) * dy")
+    yield from unary(op, "torch.cos(x) * dy")
 
 
 @rule("cos")
@@ -288,7 +191,7 @@ def cos(op: Operation) -> Handed:
 
     y = cos(x): dx = -sin(x) * dy
     """
-    yield from _unary(op, "-torch.sin(x) * dy")
+    yield from unary(op, "-torch.sin(x) * dy")
 
 
 @rule("erf")
@@ -297,7 +200,7 @@ def erf(op: Operation) -> Handed:
 
     y = erf(x), the integral of that slope from 0 to x: dx = 2 / sqrt(pi) * exp(-x**2) * dy
     """
-    yield from _unary(op, "1.1283791670955126 * torch.exp(-(x**2)) * dy")
+    yield from unary(op, "1.1283791670955126 * torch.exp(-(x**2)) * dy")
 
 
 @rule("abs absolute builtin_abs")
@@ -306,7 +209,7 @@ def absolute(op: Operation) -> Handed:
 
     y = |x|: dx = sign(x) * dy
     """
-    yield from _unary(op, "torch.sign(x) * dy")
+    yield from unary(op, "torch.sign(x) * dy")
 
 
 @rule("clamp clip", "x min max")
@@ -322,7 +225,7 @@ def clamp(op: Operation) -> Handed:
     inside = [
         f"x {sign} {bound}" for bound, sign in (("min", ">="), ("max", "<=")) if op.given(bound)
     ]
-    yield from _unary(op, f"({' & '.join(f'({each})' for each in inside)}) * dy")
+    yield from unary(op, f"({' & '.join(f'({each})' for each in inside)}) * dy")
 
 
 @rule("maximum", "x other")
@@ -364,7 +267,7 @@ def same(op: Operation) -> Handed:
 
     y = x: dx = dy
     """
-    yield from _unary(op, "dy")
+    yield from unary(op, "dy")
 
 
 @rule("detach")
