@@ -88,7 +88,7 @@ class Derivation:
     def _parts(self) -> list[Part]:
         parts, pending = [], list(self.truth.steps)
         while pending:
-            step = pending.pop()
+            step = self._in_two(pending.pop())
             try:
                 parts.append(self._part(step))
             except NeedsName as cut:
@@ -96,7 +96,6 @@ class Derivation:
         return parts
 
     def _part(self, step: Step) -> Part:
-        step = self._with_mask(step)
         try:
             terms = list(self._terms(step))
             if self._agrees(step, terms):
@@ -220,21 +219,40 @@ class Derivation:
         self.values[inner] = self.truth.through(outer, self.values[step.result], inner)
         return [inner.step, outer]
 
-    def _with_mask(self, step: Step) -> Step:
-        """``F.dropout(x, p)`` as ``x * mask``, so that the mask has a name on the way back."""
+    def _in_two(self, step: Step) -> Step:
+        """Two operations of PyTorch's that are written as two, so that the way back stays short."""
         node = step.expression
-        if step.base is not None or operation_name(node, self._space) != "dropout":
+        name = None if step.base is not None else operation_name(node, self._space)
+        if name not in ("dropout", "layer_norm") or not isinstance(node, ast.Call):
             return step
         operation = recognised(node, ast.Constant(1.0), None, self._space)
-        if not operation.constant("training") or not isinstance(operation.operand(), Reference):
-            return step
-        assert isinstance(node, ast.Call)
-        ones = operation.code("torch.ones_like(x)")
-        mask = put(node, operation.operand(), ones)
+        if name == "layer_norm":
+            return self._with_gain(step, operation)
+        if operation.constant("training") and isinstance(operation.operand(), Reference):
+            return self._with_mask(step, operation)
+        return step
+
+    def _with_gain(self, step: Step, operation: Operation) -> Step:
+        """``F.layer_norm(x, shape, gain, bias)`` as ``F.layer_norm(x, shape) * gain + bias``."""
+        gain, bias = (operation.arguments.get(name) for name in ("weight", "bias"))
+        assert isinstance(step.expression, ast.Call)
+        plain: ast.expr = ast.Call(
+            step.expression.func,
+            [operation.operand(), operation.operand("shape")],
+            [ast.keyword("eps", ast.Constant(operation.constant("eps")))],
+        )
+        for factor, op in ((gain, ast.Mult()), (bias, ast.Add())):
+            if isinstance(factor, ast.expr) and self._value(factor) is not None:
+                plain = ast.BinOp(plain, op, factor)
+        return Step(step.result, plain, step.line, step.source, step.top)
+
+    def _with_mask(self, step: Step, operation: Operation) -> Step:
+        """``F.dropout(x, p)`` as ``x * mask``, so that the mask has a name on the way back."""
+        mask = put(step.expression, operation.operand(), operation.code("torch.ones_like(x)"))
         name = free_name(f"{step.result.name}_mask", self._taken)
         self._taken.add(name)
-        maker = Step(step.result, mask, step.line, step.source, step.top, state=step.state)
-        value = evaluate(maker, dict(self._space))
+        drawn = Step(step.result, mask, step.line, step.source, step.top, state=step.state)
+        value = evaluate(drawn, dict(self._space))
         variable = Variable(value, value, step.line, step.result.time, name=name, hint=name)
         variable.step = Step(variable, mask, step.line, step.source, step.top)
         self._space[name] = value

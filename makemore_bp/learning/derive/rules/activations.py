@@ -94,7 +94,7 @@ def softplus(op: Operation) -> Handed:
     yield from unary(op, "torch.sigmoid(x) * dy")
 
 
-@rule("logsigmoid", "x")
+@rule("logsigmoid log_sigmoid", "x")
 def logsigmoid(op: Operation) -> Handed:
     """The slope of log(sigmoid(x)) is the sigmoid of the negative.
 

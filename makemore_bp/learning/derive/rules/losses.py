@@ -139,25 +139,19 @@ def layer_norm(op: Operation) -> Handed:
     """The whole row moves its mean and its spread, so each number's gradient loses what all of the
     row have in common: their average, and their part along the normalised row.
 
-    y = weight * z + bias with z = (x - mean) / sqrt(var + eps), mean and biased variance along the
-    last axis. Put together, with g = weight * dy:
+    y = (x - mean) / sqrt(var + eps), mean and biased variance along the last axis. Directly, through
+    the mean and through the variance, put together:
 
-        dx = (g - mean(g) - z * mean(g * z)) / sqrt(var + eps)
+        dx = (dy - mean(dy) - y * mean(dy * y)) / sqrt(var + eps)
+
+    A gain and a bias are a product and a sum behind it.
     """
-    if len(op.constant("shape")) != 1:
+    if len(op.constant("shape")) != 1 or op.given("weight") or op.given("bias"):
         raise UnknownOperation
-    x, eps, dy = op.operand(), number(op.constant("eps")), op.full()
+    eps, dy = number(op.constant("eps")), op.full()
     root = op.code("torch.sqrt(x.var(-1, unbiased=False, keepdim=True) + e)", e=eps)
-    z = op.code("(x - x.mean(-1, keepdim=True)) / s", s=root)
-    g = op.code("weight * dy", dy=dy) if op.given("weight") else dy
-    template = "(g - g.mean(-1, keepdim=True) - z * (g * z).mean(-1, keepdim=True)) / s"
-    yield Flow(x, op.code(template, g=g, z=z, s=root))
-    rows = tuple(range(len(op.output) - 1))
-    if op.given("weight"):
-        weight = op.code("(z * dy).sum(rows)", z=z, dy=dy, rows=number(rows))
-        yield Flow(op.operand("weight"), weight)
-    if op.given("bias"):
-        yield Flow(op.operand("bias"), op.code("dy.sum(rows)", dy=dy, rows=number(rows)))
+    template = "(dy - dy.mean(-1, keepdim=True) - y * (dy * y).mean(-1, keepdim=True)) / s"
+    yield Flow(op.operand(), op.code(template, dy=dy, s=root))
 
 
 @rule("dropout", "x p training", p=0.5, training=True)
@@ -171,8 +165,3 @@ def dropout(op: Operation) -> Handed:
         yield Flow(op.operand(), op.dy)
         return
     raise UnknownOperation
-
-
-def mask_of_dropout(x: Tensor, p: float) -> Tensor:
-    """The mask that ``F.dropout(x, p)`` draws from the present state of the generator."""
-    return torch.nn.functional.dropout(torch.ones_like(x), p)

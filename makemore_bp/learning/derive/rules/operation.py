@@ -152,7 +152,10 @@ class Operation:
         """dy in the whole shape of the result."""
         if self.shape(self.dy) == self.output:
             return self.dy
-        return self.code("dy * torch.ones_like(y)")
+        like = self.node if self.result is None and _is_small(self.node) else self.y
+        if isinstance(self.value(self.dy), Tensor):
+            return self.code("dy * torch.ones_like(like)", like=like)
+        return self.code("torch.full_like(like, dy)", like=like)
 
     def summed(self, gradient: ast.expr, operand: ast.expr) -> ast.expr:
         """A gradient in the shape of the result as one in the operand's: broadcasting on the way
@@ -169,6 +172,10 @@ class Operation:
         if kept:
             gradient = self.code("g.sum(axes, keepdim=True)", g=gradient, axes=axes(kept))
         return gradient
+
+
+def _is_small(node: ast.expr) -> bool:
+    return sum(isinstance(each, ast.Call | ast.BinOp) for each in ast.walk(node)) <= 1
 
 
 class _Fill(ast.NodeTransformer):

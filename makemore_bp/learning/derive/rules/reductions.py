@@ -34,7 +34,7 @@ def count(op: Operation) -> ast.expr:
     x, dims = op.operand(), op.constant("dim")
     if not isinstance(x, Reference):
         alike = [each for each in ast.walk(x) if isinstance(each, Reference)]
-        x = next((each for each in alike if op.shape(each) == op.shape(x)), x)
+        x = next((each for each in alike if _as_many(op, each, x)), x)
     if isinstance(x, Reference):
         if dims is None:
             return op.code("x.numel()", x=x)
@@ -45,6 +45,13 @@ def count(op: Operation) -> ast.expr:
     n = _product(shape[k] for k in each)
     same = (name for name in _names(x) if type(op.value(name)) is int and op.value(name) == n)
     return next(same, number(n))
+
+
+def _as_many(op: Operation, one: ast.expr, other: ast.expr) -> bool:
+    """Whether an axis, or the whole, is as long in one as in the other."""
+    if op.constant("dim") is None:
+        return _product(op.shape(one)) == _product(op.shape(other))
+    return op.shape(one) == op.shape(other)
 
 
 def _names(node: ast.expr) -> list[ast.Name]:
