@@ -123,8 +123,9 @@ class _Check:
         self.losses = list(dict.fromkeys(gradient.loss for gradient in self.gradients))
         self.forward = {loss: self._behind(loss) for loss in self.losses}
         settle_names(program, dict.fromkeys(v for loss in self.losses for v in self.forward[loss]))
-        self.truths = {loss: LocalTruth(program, loss) for loss in self.losses}
+        self.truths = {loss: LocalTruth(program, loss, every=True) for loss in self.losses}
         self._pair()
+        self.gradients = list(self._joined())
         self.given = {g.final: _like(self._true(g).value, g.final.value) for g in self.gradients}
 
     def result(self) -> OwnCheck:
@@ -167,6 +168,23 @@ class _Check:
             for gradient, variable in zip(left, [v for v in free if _hands(self, v)], strict=False):
                 gradient.of = variable
 
+    def _joined(self) -> Iterator[Gradient]:
+        """Without gradients that are only on their way: ``dscores = dscores / n`` goes on from the
+        one before it, and so does a result that a function divides as it returns it. What goes on
+        from a gradient that is right already is a helper of the next."""
+        left_out: set[Gradient] = set()
+        for later in self.gradients:
+            for earlier in self.gradients:
+                step = later.states[0].step
+                if earlier is later or earlier.of is not later.of or step is None:
+                    continue
+                if earlier.final in step.reads:
+                    right = _fits(self._true(earlier), earlier)
+                    if not right:
+                        later.states = [*earlier.states, *later.states]
+                    left_out.add(later if right else earlier)
+        return (gradient for gradient in self.gradients if gradient not in left_out)
+
     def _finding(self, gradient: Gradient, suspected: set[object]) -> Finding:
         true = self._true(gradient)
         report, note = _measured(gradient, true)
@@ -181,7 +199,7 @@ class _Check:
         suspicion = explained(
             self.program, replayed, true, self.truths[gradient.loss], self.gradients
         )
-        if (suspicion.line, suspicion.kind) in suspected and suspicion.kind != "unknown":
+        if (suspicion.line, suspicion.kind) in suspected:
             return Finding(gradient, replace(report, status="inherits"), note=note)
         suspected |= {*replayed.helpers(), (suspicion.line, suspicion.kind)}
         told = suspicion.as_json()

@@ -6,6 +6,9 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
 
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.derive.program import Program, Reference, Variable, wanted
@@ -44,7 +47,7 @@ class Gradient:
         """Its name as it is written in the file: ``grads['W1']``."""
         if self.name.startswith("grad of "):
             return f"{self.of.hint}.grad"
-        return re.sub(r"\[(\w+)\]", r"['\1']", self.name)
+        return re.sub(r"\[([^\W\d]\w*)\]", r"['\1']", self.name)
 
     @property
     def final(self) -> Variable:
@@ -154,7 +157,29 @@ class _Finder:
                     name, tensors[-1], loss, tensors, [variable], binding.scope
                 )
                 found.append(latest[address])
-        return self._once(found)
+        return self._once([*found, *self._in_rows()])
+
+    def _in_rows(self) -> Iterator[Gradient]:
+        """Gradients in a list or a dictionary beside the one that holds their tensors: ``dhs[t]`` of
+        ``hs[t]``, as they are at the end."""
+        last = {id(v.tensor): v for v in self.program.variables}
+        for name, row in list(self.program.names.items()):
+            for candidate in tensor_names(name) if isinstance(row, list | dict) else ():
+                tensors = dict(_items(self.program.names.get(candidate)))
+                for key, gradient in _items(row):
+                    final, of = last.get(id(gradient)), tensors.get(key)
+                    loss = next((x for x in self.losses[::-1] if self._behind(x, of)), None)
+                    if final is not None and loss is not None and final.time > loss.time:
+                        states = [v for v in self.program.variables if v.tensor is gradient]
+                        variable = self._behind(loss, of)
+                        assert variable is not None
+                        shown = f"{name}[{key}]"
+                        yield Gradient(shown, variable, loss, (variable,), states)
+
+    def _behind(self, loss: Variable, tensor: Any) -> Variable | None:
+        """The last state of a tensor that the loss depends on."""
+        states = [v for v in self.program.variables if v.tensor is tensor]
+        return next((v for v in reversed(states) if v in self.behind[loss]), None)
 
     def _once(self, found: list[Gradient]) -> list[Gradient]:
         """A gradient of several names is one: a result has a name inside its function and one
@@ -194,8 +219,16 @@ class _Finder:
         self, bound: Iterable[tuple[int, Variable]], time: int, loss: Variable
     ) -> tuple[Variable, ...]:
         behind = self.behind[loss]
-        earlier = (v for t, v in bound if t < time and v in behind and wanted(v, loss.tracked))
+        earlier = (v for t, v in bound if t < time and v in behind and v.differentiable)
         return tuple(dict.fromkeys(earlier))
+
+
+def _items(row: Any) -> Iterator[tuple[int, Any]]:
+    """The tensors of a row by their places, or of a dictionary by its numbers."""
+    pairs = row.items() if isinstance(row, dict) else enumerate(row if isinstance(row, list) else ())
+    for key, value in pairs:
+        if type(key) is int and isinstance(value, Tensor):
+            yield key, value
 
 
 def continues(variable: Variable, before: Variable) -> bool:

@@ -39,7 +39,7 @@ class Measured:
 
     def allows(self, other: Tensor) -> bool:
         """Whether ``other`` is this gradient up to rounding."""
-        if other.shape != self.value.shape:
+        if other.shape != self.value.shape or other.is_complex():
             return False
         near = (other.double() - self.value.double()).abs() <= self.tolerance
         same = (other == self.value) | (other.isnan() & self.value.isnan())
@@ -53,14 +53,16 @@ class LocalTruth:
     have a gradient, in the order in which a backward pass comes to them.
     """
 
-    def __init__(self, program: Program, loss: Variable) -> None:
+    def __init__(self, program: Program, loss: Variable, every: bool = False) -> None:
+        """``every``: also the gradients of tensors that the file did not ask PyTorch to track."""
         self.program, self.loss = program, loss
-        self.steps = list(differentiable_steps(program.steps_to(loss)))
+        tracked = loss.tracked and not every
+        self.steps = list(differentiable_steps(program.steps_to(loss), tracked))
         reads = [read for step in self.steps for read in step.depends]
         made = [step.result for step in self.steps]
         named = dict.fromkeys([*reads, *made])
         backward = sorted(named, key=lambda v: (self._last_reader(v), v.time), reverse=True)
-        self.variables = [v for v in backward if wanted(v, loss.tracked)]
+        self.variables = [v for v in backward if wanted(v, tracked)]
         self._measured: dict[Variable, Measured] | None = None
         self._read = [read for step in self.steps for read in step.reads]
         self.gradients = self._pass(_copy)

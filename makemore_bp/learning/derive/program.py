@@ -72,7 +72,8 @@ class Step:
     expression``. The names in the expressions are ``Reference``s to variables.
 
     line, source: of the file's statement; top: the position of the module's statement in which it
-    ran; state: of the random generator before, where the statement may have drawn from it.
+    ran; state: of the random generator before, where the statement may have drawn from it; scope:
+    the running function's number.
     """
 
     result: Variable
@@ -83,6 +84,7 @@ class Step:
     base: Variable | None = None
     index: ast.expr | None = None
     state: Tensor | None = None
+    scope: int = 0
     code: tuple[types.CodeType, ...] = ()
 
     @property
@@ -237,10 +239,8 @@ def index_value(index: ast.expr) -> ast.expr:
     return index
 
 
-def differentiable_steps(steps: Iterable[Step]) -> Iterator[Step]:
-    """Those of the steps that hand a gradient on: they make floats from what hands one on."""
-    steps = list(steps)
-    tracked = bool(steps) and steps[-1].result.tracked
+def differentiable_steps(steps: Iterable[Step], tracked: bool) -> Iterator[Step]:
+    """Those of the steps that hand a gradient on: they make floats from what has a gradient."""
     for step in steps:
         if step.result.differentiable and any(wanted(read, tracked) for read in step.depends):
             yield step

@@ -97,6 +97,7 @@ class Recorder(Ledger):
         variable.step = Step(
             variable, expression, self.line, self.text_of(statement), self.top, base, index,
             self.scope.state,
+            self.scope.number,
         )  # fmt: skip
 
     def made(self, value: Any, node: ast.expr, statement: ast.AST, hints: Sequence[str]) -> None:
