@@ -182,7 +182,9 @@ class _Check:
                     right = _fits(self._true(earlier), earlier)
                     if not right:
                         later.states = [*earlier.states, *later.states]
-                    left_out.add(later if right else earlier)
+                        left_out.add(earlier)
+                    elif earlier.name == later.name:
+                        left_out.add(later)
         return (gradient for gradient in self.gradients if gradient not in left_out)
 
     def _finding(self, gradient: Gradient, suspected: set[object]) -> Finding:

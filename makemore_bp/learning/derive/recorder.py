@@ -164,6 +164,8 @@ class Recorder(Ledger):
         value = getattr(statement, "value", None)
         if value is not None:
             self._changed_inside(value, statement)
+        if isinstance(statement, ast.Expr):
+            self._handed_over(statement)
         if isinstance(statement, ast.Expr) or value is None:
             self.scope.state = None
             return
@@ -230,6 +232,16 @@ class Recorder(Ledger):
         if before is value and known is not None:
             self._inherit(known[2], variable, statement, target)
         self._name(variable, target, statement)
+
+    def _handed_over(self, statement: ast.Expr) -> None:
+        """Tensors that are made as they are given away, as in ``hs.append(x @ W)``."""
+        call = statement.value
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return
+        for argument in call.args:
+            value = self.scope.values.get(number(argument))
+            if not self._flattener.is_path(argument):
+                self.made(value, argument, statement, [_hint(call.func.value)])
 
     def _changed_inside(self, value: ast.expr, statement: ast.stmt) -> None:
         """Methods such as ``x.mul_(2)``: the object x is another variable from here on."""

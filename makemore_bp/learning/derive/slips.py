@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from makemore_bp.learning.derive.program import Reference, Variable, put
+from makemore_bp.learning.derive.program import Reference, Variable, put, replaced
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,18 @@ def slips(
     sizes: Sequence[tuple[str, float]],
     alike: Callable[[Variable], list[Variable]],
     slopes: Sequence[ast.expr],
+    factors: Callable[[ast.expr], Sequence[ast.expr]],
+    round_: int,
 ) -> Iterator[Slip]:
     """Every change of one thing. sizes: names and values of plain numbers that a factor may be;
     alike: the tensors that may have been meant in place of another; slopes: factors that may have
-    been forgotten."""
+    been forgotten, of the whole; factors: those of a part; round_: of the loop, which an index may
+    be."""
     spots = list(_spots(expression))
+    for node in spots:
+        if isinstance(node, ast.Subscript) and isinstance(_number(node.slice), int):
+            here = ast.Subscript(node.value, ast.Constant(round_), ast.Load())
+            yield Slip(put(expression, node, here), "index", node, here)
     for changes in (_signs, _operations, _turns, _axes, _numbers, _losses):
         for node in spots:
             for new, kind in changes(node):
@@ -53,6 +61,18 @@ def slips(
             for other in alike(node.variable):
                 new = Reference(other)
                 yield Slip(put(expression, node, new), "wrong-input", node, new)
+                whole = replaced(expression, partial(_exchanged, node.variable, other))
+                yield Slip(whole, "wrong-input", node, new)
+    for node in spots:
+        if isinstance(node, Reference | ast.BinOp | ast.Call):
+            for factor in factors(node):
+                new = ast.BinOp(node, ast.Mult(), factor)
+                yield Slip(put(expression, node, new), "missing-factor", node, factor)
+                if isinstance(node, ast.Call) and node is not expression:
+                    yield Slip(put(expression, node, factor), "wrong-input", node, factor)
+            for function in ("exp", "log", "tanh", "sigmoid"):
+                called = ast.Call(ast.Attribute(node, function, ast.Load()), [], [])
+                yield Slip(put(expression, node, called), "operation", node, called)
     for slope in slopes:
         new = ast.BinOp(expression, ast.Mult(), slope)
         yield Slip(new, "missing-factor", expression, slope)
@@ -144,6 +164,13 @@ def _axes(node: ast.expr) -> Changes:
 
 
 def _numbers(node: ast.expr) -> Changes:
+    if isinstance(node, ast.Name):
+        yield ast.BinOp(node, ast.Sub(), ast.Constant(1)), "factor"
+        yield ast.BinOp(node, ast.Add(), ast.Constant(1)), "factor"
+        return
+    if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.MatMult):
+        yield ast.BinOp(node, ast.Div(), ast.Constant(2)), "factor"
+        yield ast.BinOp(ast.Constant(2), ast.Mult(), node), "factor"
     value = _number(node)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
@@ -169,11 +196,16 @@ def _losses(node: ast.expr) -> Changes:
             yield ast.UnaryOp(ast.USub(), node.right), kind
     elif isinstance(node, Reference):
         yield ast.BinOp(node, ast.Pow(), ast.Constant(2)), "operation"
+        yield ast.Compare(node, [ast.Gt()], [ast.Constant(0)]), "operation"
         yield ast.BinOp(ast.Constant(1), ast.Sub(), node), "operation"
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         yield node.func.value, "operation"
         for argument in node.args[:1]:
             yield argument, "operation"
+
+
+def _exchanged(old: Variable, new: Variable, node: ast.AST) -> ast.expr | None:
+    return Reference(new) if isinstance(node, Reference) and node.variable is old else None
 
 
 def _number(node: ast.expr) -> Any:

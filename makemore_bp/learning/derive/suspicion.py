@@ -7,8 +7,10 @@ more where the gradients that flow in are replaced by random ones.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, wraps
 from itertools import combinations
 
 import torch
@@ -37,6 +39,7 @@ _KINDS = {
     "extra-factor": "a factor is too many",
     "extra-term": "a term is too many",
     "operation": "another operation is meant",
+    "index": "another index is meant",
 }
 
 
@@ -50,6 +53,18 @@ _SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "2 * {x}": lambda x: 2 * x,
     "{x}**2": lambda x: x**2,
 }
+
+
+def _quiet(function: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
+    """Without the warnings of what is only tried."""
+
+    @wraps(function)
+    def quietly(*arguments: Any, **named: Any) -> Tensor | None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(*arguments, **named)
+
+    return quietly
 
 
 @dataclass(frozen=True)
@@ -101,9 +116,11 @@ class _Case:
         for hypothesis in (
             self._aliased,
             self._too_early,
-            self._branches,
             self._overwritten,
+            self._branches,
+            self._exchanged,
             self._slipped,
+            self._for_another,
             self._factor_missing,
             self._multiple,
         ):
@@ -173,19 +190,13 @@ class _Case:
         )
 
     def _overwritten(self) -> Suspicion | None:
-        """An earlier branch was lost by = where += was meant."""
-        earlier = [
-            other.final
-            for other in self.gradients
-            if other.of is self.own.of and other is not self.own
-            and other.final.time < self.own.final.time
-        ]  # fmt: skip
-        for lost in earlier:
-            value = self._value({})
-            if value is not None and value.shape == lost.value.shape:
-                if self._fits(value + lost.value):
-                    said = f"{self.own.shown} is assigned (=) where it must be added to (+=)."
-                    return self._say("overwritten", said, self.own.states[0].line)
+        """What earlier rounds or lines brought was lost by = where += was meant."""
+        key = self.own.name, self.own.of
+        rounds = [other.final.value for other in self.gradients if (other.name, other.of) == key]
+        if len(rounds) > 1 and len({tuple(each.shape) for each in rounds}) == 1:
+            if self._fits(torch.stack(rounds).sum(0)):
+                said = f"{self.own.shown} is assigned (=) where it must be added to (+=)."
+                return self._say("overwritten", said, self.own.states[0].line)
         return None
 
     def _slipped(self) -> Suspicion | None:
@@ -199,9 +210,11 @@ class _Case:
             ]
             seen |= set(rounds)
             tried = (
-                slips(each.expression, self._sizes(), self._alike, self._slopes(each))
-                for each in rounds
+                slips(each.expression, self._sizes(), partial(self._alike, each),
+                      self._slopes(each), self._factors, place)
+                for place, each in enumerate(sorted(rounds, key=lambda s: s.result.time))
             )
+            rounds.sort(key=lambda s: s.result.time)
             for same in zip(*tried, strict=False):
                 if self.left == 0:
                     return None
@@ -211,7 +224,7 @@ class _Case:
                 }
                 if self._fits(self._value(changed)):
                     return self._slip_said(rounds[0], same[0])
-            found = self._added_to(rounds)
+            found = self._added_to(rounds) or self._at_another_place(rounds)
             if found is not None:
                 return found
         return None
@@ -234,6 +247,22 @@ class _Case:
             return self._say("overwritten", said, rounds[0].line)
         return None
 
+    def _at_another_place(self, rounds: Sequence[Step]) -> Suspicion | None:
+        """``x[a > 0] = 0`` where ``x[a < 0] = 0`` was meant, or another index."""
+        if any(step.index is None for step in rounds):
+            return None
+        tried = (
+            slips(step.index, [], partial(self._alike, step), [], lambda _: (), place)  # type: ignore[arg-type]
+            for place, step in enumerate(rounds)
+        )
+        for same in zip(*tried, strict=False):
+            pairs = list(zip(rounds, same, strict=True))
+            if self._fits(self._value({s: _with_index(s, slip.expression) for s, slip in pairs})):
+                old, new = _words(same[0].old), _words(same[0].new)
+                said = f"In line {rounds[0].line}, the place is wrong: {new} in place of {old}."
+                return self._say("index", said, rounds[0].line)
+        return None
+
     def _slip_said(self, step: Step, slip: Slip) -> Suspicion:
         old, new = _words(slip.old), _words(slip.new)
         if old == new and isinstance(slip.old, Reference) and isinstance(slip.new, Reference):
@@ -253,6 +282,33 @@ class _Case:
         else:
             said = f"{_KINDS[slip.kind]}: {new} in place of {old} makes it right"
         return self._say(slip.kind, f"In line {step.line}, {said}.", step.line)
+
+    def _exchanged(self) -> Suspicion | None:
+        """Two gradients of one shape changed places."""
+        other = self._other()
+        if other is None or self.truth.measured(other.of).allows(other.final.value):
+            return None
+        said = f"{self.own.shown} is what {other.shown} must be; the two are exchanged."
+        return self._say("exchanged", said)
+
+    def _for_another(self) -> Suspicion | None:
+        """What is made here is the gradient of another tensor."""
+        other = self._other()
+        if other is None:
+            return None
+        said = f"This is the gradient of {other.of.hint}, not of {self.own.of.hint}."
+        return self._say("wrong-input", said)
+
+    def _other(self) -> Gradient | None:
+        """The gradient that what is made here would be right for."""
+        value = self._value({})
+        for other in self.gradients if value is not None else ():
+            true = self.truth.gradients.get(other.of)
+            if true is None or other.of is self.own.of or true.shape != self.true.value.shape:
+                continue
+            if self.truth.measured(other.of).allows(value):  # type: ignore[arg-type]
+                return other
+        return None
 
     def _factor_missing(self) -> Suspicion | None:
         """A slope or a factor is missing, or there twice."""
@@ -297,6 +353,7 @@ class _Case:
             "unknown", "The kind of mistake is not one of those that can be recognised."
         )
 
+    @_quiet
     def _value(self, changed: Mapping[Step, Step], of: Variable | None = None) -> Tensor | None:
         try:
             value = self.replay.value(changed, of)
@@ -317,15 +374,39 @@ class _Case:
             (str(n), float(n)) for n in sorted(lengths) if n > 1 and float(n) not in known
         ]
 
-    def _alike(self, variable: Variable) -> list[Variable]:
-        """Tensors of the same shape that the statement could have meant."""
-        reads = dict.fromkeys(v for step in self.truth.steps for v in (*step.reads, step.result))
-        states = [v for v in reads if v.hint == variable.hint]
+    def _neighbours(self, variable: Variable) -> list[Variable]:
+        """The states before and after one of several rounds."""
+        last = {id(v.tensor): v for v in self.program.variables}
+        rows = [row for row in self.program.names.values() if isinstance(row, list)]
+        for row in rows:
+            states = [last[id(each)] for each in row if id(each) in last]
+            if variable in states:
+                break
+        else:
+            reads = dict.fromkeys(v for s in self.truth.steps for v in (*s.reads, s.result))
+            states = [v for v in reads if v.hint == variable.hint]
         place = states.index(variable) if variable in states else 0
-        near = [*states[max(place - 1, 0) : place], *states[place + 1 : place + 2]]
-        forward = [*near, *(v for v in reads if v not in near)]
-        made = [gradient.final for gradient in self.gradients if gradient is not self.own]
-        known = forward + made
+        return [*states[max(place - 1, 0) : place], *states[place + 1 : place + 2]]
+
+    def _factors(self, node: ast.expr) -> list[ast.expr]:
+        """Tensors that may be missing as factors of a part: those near the gradient's tensor."""
+        readers = [step for step in self.truth.steps if self.own.of in step.depends]
+        near = dict.fromkeys(v for step in readers for v in (step.result, *step.depends))
+        return [Reference(v) for v in near if v.differentiable and v.value.dim()]
+
+    def _alike(self, step: Step, variable: Variable) -> list[Variable]:
+        """Tensors of the same shape that the statement could have meant; in a function its own
+        come first, in one order for every call."""
+        known = self._neighbours(variable)
+        if step.scope:
+            local: dict[str, Variable] = {}
+            for each in self.program.variables:
+                for binding in each.bindings:
+                    if binding.scope == step.scope and each.time < step.result.time:
+                        local[binding.name] = each
+            known += [v for v in local.values() if v.value.shape == variable.value.shape]
+        known += dict.fromkeys(v for s in self.truth.steps for v in (*s.reads, s.result))
+        known += [gradient.final for gradient in self.gradients if gradient is not self.own]
         return [
             other
             for other in known
@@ -350,6 +431,12 @@ def _product(one: Tensor, other: Tensor) -> Tensor | None:
         return one * other
     except RuntimeError:
         return None
+
+
+def _with_index(step: Step, index: ast.expr) -> Step:
+    return Step(
+        step.result, step.expression, step.line, step.source, step.top, step.base, index, step.state
+    )
 
 
 def _changed(step: Step, expression: ast.expr) -> Step:
