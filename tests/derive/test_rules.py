@@ -70,7 +70,9 @@ LEFT_OUT = {"masked_fill", "identity"}
 
 def expressions() -> list[str]:
     """The expressions above, one by one."""
-    return [each.strip() for line in EXPRESSIONS.split("\n") for each in line.split("|") if each.strip()]
+    return [
+        each.strip() for line in EXPRESSIONS.split("\n") for each in line.split("|") if each.strip()
+    ]
 
 
 @pytest.mark.parametrize("expression", expressions())

@@ -225,7 +225,9 @@ class _Finder:
 
 def _items(row: Any) -> Iterator[tuple[int, Any]]:
     """The tensors of a row by their places, or of a dictionary by its numbers."""
-    pairs = row.items() if isinstance(row, dict) else enumerate(row if isinstance(row, list) else ())
+    pairs = (
+        row.items() if isinstance(row, dict) else enumerate(row if isinstance(row, list) else ())
+    )
     for key, value in pairs:
         if type(key) is int and isinstance(value, Tensor):
             yield key, value

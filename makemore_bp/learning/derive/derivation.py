@@ -86,11 +86,12 @@ class Derivation:
         return self.names[variable]
 
     def _parts(self) -> list[Part]:
-        parts, pending = [], list(self.truth.steps)
+        parts, pending, reached = [], list(self.truth.steps), {self.loss}
         while pending:
             step = self._in_two(pending.pop())
             try:
-                parts.append(self._part(step))
+                parts.append(self._part(step) if step.result in reached else Part(step, []))
+                reached |= {term.variable for term in parts[-1].terms}
             except NeedsName as cut:
                 pending += self._cut(step, cut.node)
         return parts
@@ -150,7 +151,7 @@ class Derivation:
                 yield Term(node.variable, gradient, rules=rules)
             return
         inside = [v for v in references(node, numbers=True) if self._wanted(v)]
-        if not inside:
+        if not inside or not _is_float(self._value(node)):
             return
         if not root and not (_is_plain(gradient) or (len(inside) == 1 and _is_short(gradient))):
             raise NeedsName(node)
@@ -259,6 +260,10 @@ class Derivation:
         self.cuts.append(variable)
         product = ast.BinOp(operation.operand(), ast.Mult(), Reference(variable))
         return Step(step.result, product, step.line, step.source, step.top)
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _is_plain(node: ast.expr) -> bool:

@@ -148,7 +148,7 @@ def _done(node: ast.stmt, targets: list[ast.expr]) -> ast.stmt:
     return _at(node, ast.Expr(_call(DONE, node, _tuple(targets))))
 
 
-def _call(hook: str, node: ast.AST, value: ast.expr) -> ast.Call:
+def _call(hook: str, node: ast.AST, value: Any) -> ast.Call:
     return ast.Call(ast.Name(hook, ast.Load()), [ast.Constant(number(node)), value], [])
 
 

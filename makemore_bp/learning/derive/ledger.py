@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp.learning.derive.instrument import number
-from makemore_bp.learning.derive.program import Binding, Program, Variable
+from makemore_bp.learning.derive.program import Binding, Program, Reference, Step, Variable
 
 LIMIT = 4000  # variables; a network of a learner's own has some sixty
 LARGEST = 50_000_000  # entries of a tensor that is kept
@@ -23,12 +23,14 @@ class Enough(BaseException):
 
 
 class Ledger:
-    """The variables of a run. line: of the statement under way; time: events so far."""
+    """The variables of a run. line: of the statement under way; time: events so far; top: the
+    place of the module's statement."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.line = 1
         self.time = 0
+        self.top = 0
         self.known: dict[int, tuple[Tensor, int, Variable]] = {}
         self.bound: dict[tuple[int, str], Variable] = {}
         self._sources: dict[int, str] = {}
@@ -56,6 +58,15 @@ class Ledger:
         self.keep(value, variable)
         return variable
 
+    def _row(self, value: Tensor) -> ast.Subscript | None:
+        """``x[k]`` for a tensor that is a row of a known one, as iterating over it gives them."""
+        base = value._base
+        whole = None if base is None else self.find(base)
+        if base is None or whole is None or value.shape != base.shape[1:] or not base.stride()[0]:
+            return None
+        place = (value.storage_offset() - base.storage_offset()) // base.stride()[0]
+        return ast.Subscript(Reference(whole), ast.Constant(place), ast.Load())
+
     def as_before(self, value: Any) -> tuple[Tensor, int, Variable] | None:
         """Lets a tensor that a statement has changed in place be what that statement read."""
         known = self.known.get(id(value))
@@ -68,8 +79,11 @@ class Ledger:
         """The variable of a tensor whose making was not seen; said, if it came from others."""
         known = self.known.get(id(value))
         changed = known is not None and known[0] is value
+        row = None if changed else self._row(value)
         variable = self.new(value, hint)
-        if value.grad_fn is not None or value._is_view() or changed:
+        if row is not None:
+            variable.step = Step(variable, row, self.line, ast.unparse(row.slice), self.top)
+        elif value.grad_fn is not None or value._is_view() or changed:
             what = "was changed in place" if changed else "was computed"
             variable.note = f"line {self.line}: how {hint} {what} cannot be followed"
         return variable

@@ -163,6 +163,8 @@ class LocalTruth:
         with torch.enable_grad():
             for step in self.steps:
                 value = evaluate(step, names)
+                if not value.requires_grad:  # a comparison or detach() cut it off: it stands alone
+                    value = value.detach().requires_grad_()
                 if dtype is not None and value.requires_grad:
                     value = _moved(value, change)
                 made[step.result] = names[step.result.name] = value

@@ -210,8 +210,14 @@ class _Case:
             ]
             seen |= set(rounds)
             tried = (
-                slips(each.expression, self._sizes(), partial(self._alike, each),
-                      self._slopes(each), self._factors, place)
+                slips(
+                    each.expression,
+                    self._sizes(),
+                    partial(self._alike, each),
+                    self._slopes(each),
+                    self._factors,
+                    place,
+                )
                 for place, each in enumerate(sorted(rounds, key=lambda s: s.result.time))
             )
             rounds.sort(key=lambda s: s.result.time)

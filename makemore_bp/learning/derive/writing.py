@@ -52,7 +52,12 @@ def forward_pass(derivation: Derivation) -> str:
 def backward_pass(derivation: Derivation) -> str:
     """The backward pass alone."""
     said: set[str] = set()
-    parts = [line for part in derivation.parts for line in [*_part(derivation, part, said), ""]]
+    parts = [
+        line
+        for part in derivation.parts
+        if part.terms
+        for line in [*_part(derivation, part, said), ""]
+    ]
     return "\n".join(parts)
 
 
