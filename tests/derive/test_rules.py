@@ -47,7 +47,8 @@ x.var(1, keepdim=True, unbiased=False) | x.var(1, correction=0) | x.std(0) | x.s
 x.max() | x.max(1).values | x.max(1, keepdim=True)[0] | x.min(0).values | x.amax(1) | x.amin(0)
 x.logsumexp(1, keepdim=True) | x.norm() | x.norm(dim=1) | x.cumsum(1) | sum([x, p, x])
 x @ W | x.matmul(W) | torch.mm(x, W) | x @ u | u @ W | x @ x.T | x.T @ x | t @ r | t @ W[:4]
-torch.bmm(t, r) | t.transpose(1, 2) @ t | t @ t.transpose(-2, -1) | u.dot(b) | u @ b | torch.outer(u, b)
+torch.bmm(t, r) | t.transpose(1, 2) @ t | t @ t.transpose(-2, -1) | u.dot(b) | u @ b
+torch.outer(u, b)
 torch.mv(x, u) | F.linear(x, W.T) | F.linear(x, W.T, u[:5]) | F.linear(t, W[:4].T)
 torch.einsum("ij,jk->ik", x, W) | torch.einsum("bij,bjk->bik", t, r) | torch.einsum("ij,j->i", x, u)
 x.view(2, 12) | x.reshape(-1) | x.flatten() | t.flatten(1) | x.T | x.t() | t.mT | x[None] + 0
@@ -55,8 +56,8 @@ x.unsqueeze(1) | c.squeeze(1) | t.transpose(0, 2) | t.permute(2, 0, 1) | torch.p
 c.expand(4, 6) | b.expand_as(x) | b.repeat(4, 2) | torch.cat([x, p], 1) | torch.cat((x, b[None]))
 torch.stack([x, p]) | torch.stack([b, u], dim=1) | x.chunk(2, 1)[1] | x.split(4, 1)[0] | x.flip(0)
 x.unbind(0)[2] | x.roll(1, 0) | x.tril() | torch.triu(x, 1) | F.pad(x, (1, 2)) | x.unfold(1, 3, 1)
-x.unfold(1, 2, 2) | x[0] | x[:, 1:3] | x[..., ::2] | x[m] | x[range(4), y] | x[i[:3]] | x[i[:2], y[:2]]
-x[torch.arange(4), y] | x.gather(1, y[:, None]) | x.index_select(1, i) | F.embedding(y[:2], x)
+x.unfold(1, 2, 2) | x[0] | x[:, 1:3] | x[..., ::2] | x[m] | x[range(4), y] | x[i[:3]]
+x[i[:2], y[:2]] | x[torch.arange(4), y] | x.gather(1, y[:, None]) | x.index_select(1, i) | F.embedding(y[:2], x)
 torch.softmax(x, 1) | F.softmax(x, dim=-1) | x.log_softmax(0) | F.log_softmax(x, dim=1)
 F.cross_entropy(x, y) | F.cross_entropy(x, y, reduction="sum") | F.cross_entropy(x, p.detach())
 F.cross_entropy(x, y, label_smoothing=0.1) | F.nll_loss(x, y) | F.mse_loss(x, p)
@@ -64,8 +65,6 @@ F.binary_cross_entropy_with_logits(x, m.float()) | F.binary_cross_entropy(x.sigm
 F.layer_norm(x, (6,)) | F.layer_norm(x, (6,), b, u) | F.dropout(x, 0.4)
 F.gelu(x @ W + u[:5]).sum(1) | ((x - x.mean(1, keepdim=True)) ** 2).mean(1) | x * torch.ones_like(x)
 """
-
-LEFT_OUT = {"masked_fill", "identity"}
 
 
 def expressions() -> list[str]:

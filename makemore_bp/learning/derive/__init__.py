@@ -17,6 +17,7 @@ explaining.py    one gradient of it in words
 checking.py      a learner's gradients held against the truth
 replay.py        a gradient's statements, run again with true gradients flowing in
 suspicion.py     what is wrong with it
+changed.py       statements with one thing changed
 slips.py         the changes that a mistake may be
 own_network.py   the check of a file, in a process of its own
 process.py       that process

@@ -205,7 +205,7 @@ class _Check:
             return Finding(gradient, replace(report, status="inherits"), note=note)
         suspected |= {*replayed.helpers(), (suspicion.line, suspicion.kind)}
         told = suspicion.as_json()
-        return Finding(gradient, replace(report, diagnosis=told), suspicion, note)  # type: ignore[arg-type]
+        return Finding(gradient, replace(report, diagnosis=told), suspicion, note)
 
     def _follows(self, replayed: Replay, true: Measured) -> bool:
         """Whether the gradient's statements are right where what flows into them is."""
@@ -234,10 +234,9 @@ def _fits(measured: Measured, gradient: Gradient) -> bool:
 def _as(value: Tensor, true: Tensor) -> Tensor:
     """A gradient with the leading axes of length 1 that it lacks, as the lecture's dbnmeani."""
     missing = true.dim() - value.dim()
-    if missing > 0 and value.dim() and value.shape == true.shape[missing:]:
-        if all(length == 1 for length in true.shape[:missing]):
-            return value.reshape(true.shape)
-    return value
+    lacks = missing > 0 and value.dim() > 0 and value.shape == true.shape[missing:]
+    ones = all(length == 1 for length in true.shape[: max(missing, 0)])
+    return value.reshape(true.shape) if lacks and ones else value
 
 
 def _like(true: Tensor, own: Tensor) -> Tensor:

@@ -97,10 +97,9 @@ def find_losses(program: Program, name: str | None = None) -> list[Variable]:
 def _with_backward(source: str) -> Iterator[str]:
     """The names of what the file calls ``backward()`` of."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "backward" and isinstance(node.func.value, ast.Name):
-                if not node.args:
-                    yield node.func.value.id
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr="backward"):
+                yield name
 
 
 def tensor_names(gradient: str) -> Iterator[str]:
@@ -160,8 +159,8 @@ class _Finder:
         return self._once([*found, *self._in_rows()])
 
     def _in_rows(self) -> Iterator[Gradient]:
-        """Gradients in a list or a dictionary beside the one that holds their tensors: ``dhs[t]`` of
-        ``hs[t]``, as they are at the end."""
+        """Gradients in a list or a dictionary beside the one that holds their tensors: ``dhs[t]``
+        of ``hs[t]``, as they are at the end."""
         last = {id(v.tensor): v for v in self.program.variables}
         for name, row in list(self.program.names.items()):
             for candidate in tensor_names(name) if isinstance(row, list | dict) else ():
@@ -234,7 +233,7 @@ def _items(row: Any) -> Iterator[tuple[int, Any]]:
 
 
 def continues(variable: Variable, before: Variable) -> bool:
-    """Whether a state of a gradient goes on from the one before it: changed in place, or added to."""
+    """Whether a state of a gradient goes on from the one before: changed in place, or added to."""
     if variable is before or variable.tensor is before.tensor:
         return True
     step = variable.step

@@ -58,7 +58,8 @@ def _explained(derivation: Derivation, variable: Variable) -> Iterator[str]:
         if (terms := [term for term in part.terms if term.variable is variable])
     ]
     if len(parts) > 1:
-        yield f"{variable.name} is read by {len(parts)} lines, so {len(parts)} gradients are added.\n"
+        count = len(parts)
+        yield f"{variable.name} is read by {count} lines, so {count} gradients are added.\n"
     for part, terms in parts:
         yield from _code(derivation, part, variable)
         if part.left:

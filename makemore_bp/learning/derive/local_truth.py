@@ -201,7 +201,7 @@ def _moved(value: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """The value, and its gradient on the way back, each moved a little."""
     step = change(value.detach()) - value.detach()
     value = value + torch.where(step.isfinite(), step, 0.0)
-    value.register_hook(change)
+    value.register_hook(change)  # type: ignore[no-untyped-call]
     return value
 
 

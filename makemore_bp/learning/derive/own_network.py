@@ -19,7 +19,7 @@ _LOSSES = frozenset({"loss", "cost", "nll", "objective", "total_loss"})
 
 @dataclass(frozen=True)
 class OwnNetwork:
-    """The verdict on a file: plain data in the form of ``gradcheck --json``, and what it printed."""
+    """The verdict on a file: plain data as in ``gradcheck --json``, and what the file printed."""
 
     plain: Mapping[str, Any]
     output: str

@@ -34,9 +34,10 @@ class Binding:
 class Variable:
     """One state of one tensor.
 
-    name: its name in the program, settled by ``naming``; value: a copy; tensor: itself; line: where it was made or
-    first seen; place: an expression with which
-    a given tensor is found in the file's namespace, such as ``layers[0].weight``.
+    name: its name in the program, settled by ``naming``; value: a copy; tensor: itself;
+    line: where it was made or first seen; hint: what the file calls it; step: what made it, None
+    if it is given; place: an expression with which a given tensor is found, such as
+    ``layers[0].weight``; note: why its making could not be followed; bindings: its names.
     """
 
     value: Tensor

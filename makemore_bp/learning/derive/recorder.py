@@ -222,7 +222,7 @@ class Recorder(Ledger):
         if isinstance(before, Tensor) and known is not None and known[0] is before:
             old = Reference(known[2])
         elif isinstance(before, int | float):
-            old = ast.Constant(before)  # type: ignore[assignment]
+            old = ast.Constant(before)
         else:
             self._name(self.given(value, _hint(target)), target, statement)
             return

@@ -7,15 +7,26 @@ more where the gradients that flow in are replaced by random ones.
 from __future__ import annotations
 
 import ast
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
+from makemore_bp.learning.derive.changed import (
+    SLOPES,
+    filled,
+    first,
+    product,
+    quiet,
+    reading,
+    shown,
+    with_expression,
+    with_index,
+    words,
+)
 from makemore_bp.learning.derive.conventions import Gradient
 from makemore_bp.learning.derive.local_truth import LocalTruth, Measured
 from makemore_bp.learning.derive.program import (
@@ -23,8 +34,6 @@ from makemore_bp.learning.derive.program import (
     Reference,
     Step,
     Variable,
-    replaced,
-    with_names,
 )
 from makemore_bp.learning.derive.replay import Replay
 from makemore_bp.learning.derive.slips import Slip, slips
@@ -41,30 +50,6 @@ _KINDS = {
     "operation": "another operation is meant",
     "index": "another index is meant",
 }
-
-
-_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
-    "{x}": lambda x: x,
-    "1 / {x}": lambda x: 1 / x,
-    "(1 - {x}**2)": lambda x: 1 - x**2,
-    "{x} * (1 - {x})": lambda x: x * (1 - x),
-    "(1 - {x})": lambda x: 1 - x,
-    "({x} > 0)": lambda x: (x > 0).to(x.dtype),
-    "2 * {x}": lambda x: 2 * x,
-    "{x}**2": lambda x: x**2,
-}
-
-
-def _quiet(function: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
-    """Without the warnings of what is only tried."""
-
-    @wraps(function)
-    def quietly(*arguments: Any, **named: Any) -> Tensor | None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return function(*arguments, **named)
-
-    return quietly
 
 
 @dataclass(frozen=True)
@@ -106,7 +91,7 @@ class _Case:
         self.own = replay.gradient
         self.line = self.own.final.line
         readers = [step for step in truth.steps if self.own.of in step.depends]
-        lines = "; ".join(f"line {step.line}: {_shown(step)}" for step in readers)
+        lines = "; ".join(f"line {step.line}: {shown(step)}" for step in readers)
         self.hint = f"{self.own.of.hint} is read by {lines}." if readers else ""
         self.terms = truth.terms(self.own.of, lambda variable: truth.gradients[variable]) \
             if len(readers) > 1 else {}  # fmt: skip
@@ -142,7 +127,7 @@ class _Case:
             accident = [b for b in bindings if b in after.bindings and not b.own]
             if accident and self._fits(self._value({}, before)):
                 said = (
-                    f"Line {after.line} ({_first(accident[0].source)}) changes {self.own.shown} as "
+                    f"Line {after.line} ({first(accident[0].source)}) changes {self.own.shown} as "
                     "well: it works in place, on the same memory. Assigning a tensor to a second "
                     "name makes no copy; .clone() does."
                 )
@@ -156,7 +141,7 @@ class _Case:
                 readers = [step for step in self.replay.steps if state in step.reads]
                 if other is self.own or not readers:
                     continue
-                changed = {step: _exchanged(step, state, other.final) for step in readers}
+                changed = {step: reading(step, state, other.final) for step in readers}
                 if self._fits(self._value(changed)):
                     said = (
                         f"It is computed from {other.shown} as it was on line {state.line}, before "
@@ -183,7 +168,7 @@ class _Case:
         return None
 
     def _branch_said(self, steps: Sequence[Step], what: str) -> str:
-        lines = " and ".join(f"line {step.line} ({_shown(step)})" for step in steps)
+        lines = " and ".join(f"line {step.line} ({shown(step)})" for step in steps)
         return (
             f"{self.own.of.hint} is read by {len(self.terms)} lines, and what {lines} hands back "
             f"{what}."
@@ -193,11 +178,11 @@ class _Case:
         """What earlier rounds or lines brought was lost by = where += was meant."""
         key = self.own.name, self.own.of
         rounds = [other.final.value for other in self.gradients if (other.name, other.of) == key]
-        if len(rounds) > 1 and len({tuple(each.shape) for each in rounds}) == 1:
-            if self._fits(torch.stack(rounds).sum(0)):
-                said = f"{self.own.shown} is assigned (=) where it must be added to (+=)."
-                return self._say("overwritten", said, self.own.states[0].line)
-        return None
+        alike = len(rounds) > 1 and len({tuple(each.shape) for each in rounds}) == 1
+        if not alike or not self._fits(torch.stack(rounds).sum(0)):
+            return None
+        said = f"{self.own.shown} is assigned (=) where it must be added to (+=)."
+        return self._say("overwritten", said, self.own.states[0].line)
 
     def _slipped(self) -> Suspicion | None:
         """One change to one of the statements makes the gradient true."""
@@ -226,7 +211,8 @@ class _Case:
                     return None
                 self.left -= 1
                 changed = {
-                    s: _changed(s, slip.expression) for s, slip in zip(rounds, same, strict=True)
+                    s: with_expression(s, slip.expression)
+                    for s, slip in zip(rounds, same, strict=True)
                 }
                 if self._fits(self._value(changed)):
                     return self._slip_said(rounds[0], same[0])
@@ -238,16 +224,16 @@ class _Case:
     def _slopes(self, step: Step) -> list[ast.expr]:
         """Slopes of the lines that made what a statement's gradients belong to."""
         read = [g.of for variable in step.reads for g in self.gradients if g.final is variable]
-        return [_filled(template, of) for of in dict.fromkeys(read) for template in _SLOPES]
+        return [filled(template, of) for of in dict.fromkeys(read) for template in SLOPES]
 
     def _added_to(self, rounds: Sequence[Step]) -> Suspicion | None:
         """``x[i] = e`` where ``x[i] += e`` was meant."""
-        changed = {}
+        changed: dict[Step, Step] = {}
         for step in rounds:
             if step.base is None or step.index is None:
                 return None
             place = ast.Subscript(Reference(step.base), step.index, ast.Load())
-            changed[step] = _changed(step, ast.BinOp(place, ast.Add(), step.expression))
+            changed[step] = with_expression(step, ast.BinOp(place, ast.Add(), step.expression))
         if self._fits(self._value(changed)):
             said = f"Line {rounds[0].line} assigns (=) where it must add (+=)."
             return self._say("overwritten", said, rounds[0].line)
@@ -263,14 +249,14 @@ class _Case:
         )
         for same in zip(*tried, strict=False):
             pairs = list(zip(rounds, same, strict=True))
-            if self._fits(self._value({s: _with_index(s, slip.expression) for s, slip in pairs})):
-                old, new = _words(same[0].old), _words(same[0].new)
+            if self._fits(self._value({s: with_index(s, slip.expression) for s, slip in pairs})):
+                old, new = words(same[0].old), words(same[0].new)
                 said = f"In line {rounds[0].line}, the place is wrong: {new} in place of {old}."
                 return self._say("index", said, rounds[0].line)
         return None
 
     def _slip_said(self, step: Step, slip: Slip) -> Suspicion:
-        old, new = _words(slip.old), _words(slip.new)
+        old, new = words(slip.old), words(slip.new)
         if old == new and isinstance(slip.old, Reference) and isinstance(slip.new, Reference):
             later = slip.new.variable.time > slip.old.variable.time
             said = f"In line {step.line}, the {old} of another round is meant: the one "
@@ -326,12 +312,12 @@ class _Case:
         for variable in near:
             if not variable.differentiable:
                 continue
-            for template, slope in _SLOPES.items():
+            for template, slope in SLOPES.items():
                 factor = slope(variable.value)
                 said = template.format(x=variable.hint)
-                if self._fits(_product(value, factor)):
+                if self._fits(product(value, factor)):
                     return self._say("missing-factor", f"The factor {said} is missing.")
-                if self._fits(_product(value, 1 / factor)):
+                if self._fits(product(value, 1 / factor)):
                     return self._say("extra-factor", f"The factor {said} is too many.")
         return None
 
@@ -359,7 +345,7 @@ class _Case:
             "unknown", "The kind of mistake is not one of those that can be recognised."
         )
 
-    @_quiet
+    @quiet
     def _value(self, changed: Mapping[Step, Step], of: Variable | None = None) -> Tensor | None:
         try:
             value = self.replay.value(changed, of)
@@ -419,60 +405,3 @@ class _Case:
             if other is not variable and other.value.shape == variable.value.shape
             and other.value.is_floating_point() == variable.value.is_floating_point()
         ]  # fmt: skip
-
-
-def _filled(template: str, variable: Variable) -> ast.expr:
-    """A slope as an expression of a variable."""
-
-    class Put(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return Reference(variable)
-
-    tree = ast.parse(template.format(x="x"), mode="eval").body
-    return Put().visit(tree)  # type: ignore[no-any-return]
-
-
-def _product(one: Tensor, other: Tensor) -> Tensor | None:
-    try:
-        return one * other
-    except RuntimeError:
-        return None
-
-
-def _with_index(step: Step, index: ast.expr) -> Step:
-    return Step(
-        step.result, step.expression, step.line, step.source, step.top, step.base, index, step.state
-    )
-
-
-def _changed(step: Step, expression: ast.expr) -> Step:
-    return Step(
-        step.result, expression, step.line, step.source, step.top, step.base, step.index, step.state
-    )
-
-
-def _exchanged(step: Step, old: Variable, new: Variable) -> Step:
-    """A step that reads another variable."""
-
-    def change(node: ast.AST) -> ast.expr | None:
-        wanted = isinstance(node, Reference) and node.variable is old
-        return Reference(new) if wanted else None
-
-    base = new if step.base is old else step.base
-    return Step(
-        step.result, replaced(step.expression, change), step.line, step.source, step.top, base, replaced(step.index, change),
-        step.state,
-    )  # fmt: skip
-
-
-def _words(node: ast.expr) -> str:
-    """An expression in the learner's own names."""
-    return ast.unparse(with_names(node, lambda variable: variable.hint))
-
-
-def _shown(step: Step) -> str:
-    return _first(step.source) if "\n" not in step.source else _words(step.expression)
-
-
-def _first(source: str) -> str:
-    return source.strip().splitlines()[0] if source.strip() else ""

@@ -23,7 +23,7 @@ _WIDTH = 98
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its name on the command line, its title, what is new in it, its forward pass."""
+    """One exercise: its name, its title, what is new in it, and the file with its forward pass."""
 
     name: str
     title: str
@@ -144,7 +144,7 @@ def _heading(exercise: Exercise, file: Path) -> Iterator[str]:
 def _rooms(derivation: Derivation) -> Iterator[str]:
     yield forward_pass(derivation)
     yield ""
-    yield "# The backward pass: under each line, the gradient of the loss with respect to what it reads."
+    yield "# The backward pass: under each line, the gradients of what it reads."
     begun: set[str] = set()
     for part in derivation.parts:
         yield ""

@@ -138,8 +138,8 @@ def layer_norm(op: Operation) -> Handed:
     """The whole row moves its mean and its spread, so each number's gradient loses what all of the
     row have in common: their average, and their part along the normalised row.
 
-    y = (x - mean) / sqrt(var + eps), mean and biased variance along the last axis. Directly, through
-    the mean and through the variance, put together:
+    y = (x - mean) / sqrt(var + eps), mean and biased variance along the last axis. Directly,
+    through the mean and through the variance, put together:
 
         dx = (dy - mean(dy) - y * mean(dy * y)) / sqrt(var + eps)
 

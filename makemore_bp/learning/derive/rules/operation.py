@@ -73,7 +73,7 @@ RULES: dict[str, Known] = {}
 
 
 def rule(names: str, parameters: str = "x", **defaults: Any) -> Callable[[Rule], Rule]:
-    """Registers a rule for operations with these names. ``*x`` takes all arguments that are left."""
+    """Registers a rule for operations of these names; ``*x`` takes the arguments that are left."""
 
     def register(function: Rule) -> Rule:
         for name in names.split():
@@ -142,7 +142,7 @@ class Operation:
     def code(self, template: str, **parts: ast.expr | float) -> ast.expr:
         """A template with its names replaced: y, dy, the operation's arguments, and ``parts``."""
         tree = ast.parse(template, mode="eval").body
-        return simple(_Fill(self, parts).visit(tree))  # type: ignore[no-any-return]
+        return simple(_Fill(self, parts).visit(tree))
 
     def statements(self, template: str, **parts: ast.expr | float) -> tuple[ast.stmt, ...]:
         """The same for statements; ``dx`` is left for the name of the operand's gradient."""

@@ -33,10 +33,9 @@ def _untransposed(op: Operation, node: ast.expr) -> ast.expr | None:
     if isinstance(node, ast.Attribute) and node.attr in ("T", "mT") and rank == 2:
         return node.value
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr == "transpose" and len(node.args) == 2:
-            places = {op.value(argument) % rank for argument in node.args}
-            if places == {rank - 2, rank - 1}:
-                return node.func.value
+        places = [op.value(argument) for argument in node.args]
+        last = node.func.attr == "transpose" and {k % rank for k in places} == {rank - 2, rank - 1}
+        return node.func.value if last else None
     return None
 
 

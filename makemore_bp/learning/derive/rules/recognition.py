@@ -82,7 +82,7 @@ def _called(
         function = eval(text(node.func), dict(names))
     if isinstance(function, torch.nn.Module) or not _is_library(function):
         raise UnknownOperation
-    name = function.__name__
+    name = str(getattr(function, "__name__", ""))
     return (
         f"builtin_{name}" if function is getattr(builtins, name, None) else name,
         [*node.args],
