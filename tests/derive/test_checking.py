@@ -1,4 +1,4 @@
-"""A file with a forward pass of its own: right passes pass, one mistake is blamed once and named."""
+"""A file with a forward pass of its own: right passes pass; a mistake is blamed once and named."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_right_pass_passes(source: str) -> None:
 
 
 MISTAKES = [
-    (MLP, "dlogits / n", "dlogits", "dlogits", "factor"),
+    (MLP, "dlogits / n", "dlogits / 2", "dlogits", "factor"),
     (MLP, "dlogits @ W2.T", "dlogits @ (-W2.T)", "dh", "sign"),
     (MLP, "db2 = dlogits.sum(0)", "db2 = dlogits.mean(0)", "db2", "reduction"),
     (MLP, "(1 - h**2) * dh", "(1 - h) * dh", "dz", "operation"),

@@ -57,7 +57,8 @@ c.expand(4, 6) | b.expand_as(x) | b.repeat(4, 2) | torch.cat([x, p], 1) | torch.
 torch.stack([x, p]) | torch.stack([b, u], dim=1) | x.chunk(2, 1)[1] | x.split(4, 1)[0] | x.flip(0)
 x.unbind(0)[2] | x.roll(1, 0) | x.tril() | torch.triu(x, 1) | F.pad(x, (1, 2)) | x.unfold(1, 3, 1)
 x.unfold(1, 2, 2) | x[0] | x[:, 1:3] | x[..., ::2] | x[m] | x[range(4), y] | x[i[:3]]
-x[i[:2], y[:2]] | x[torch.arange(4), y] | x.gather(1, y[:, None]) | x.index_select(1, i) | F.embedding(y[:2], x)
+x[i[:2], y[:2]] | x[torch.arange(4), y]
+x.gather(1, y[:, None]) | x.index_select(1, i) | F.embedding(y[:2], x)
 torch.softmax(x, 1) | F.softmax(x, dim=-1) | x.log_softmax(0) | F.log_softmax(x, dim=1)
 F.cross_entropy(x, y) | F.cross_entropy(x, y, reduction="sum") | F.cross_entropy(x, p.detach())
 F.cross_entropy(x, y, label_smoothing=0.1) | F.nll_loss(x, y) | F.mse_loss(x, p)
