@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from makemore_bp.errors import RequestError
+from makemore_bp.learning.derive.named_truth import NamedTruth
 from makemore_bp.learning.derive.own_network import has_own_forward, own_network_check
+from makemore_bp.learning.derive.reading import forward_of
+from makemore_bp.learning.derive.recorder import record
 from tests.derive.derive_helpers import blamed, judged, statuses
 
 MLP = """\
@@ -148,3 +152,15 @@ def test_a_file_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
 def test_a_file_with_a_loss_has_a_forward_pass_of_its_own() -> None:
     assert has_own_forward(MLP)
     assert not has_own_forward("dlogits = probs.clone()\n")
+
+
+def test_a_truth_by_names_adds_up() -> None:
+    forward = forward_of(record(MLP.split("dlogits")[0]), None, Path("mine.py"))
+    truth = NamedTruth(forward)
+    for name, gradient in truth.gradients.items():
+        handed = torch.stack(list(truth.terms(name).values())).sum(0)
+        assert torch.allclose(handed, gradient, 1e-4, 1e-6), name
+        assert torch.allclose(truth.local(name, {}), gradient, 1e-4, 1e-6), name
+        assert truth.noise(name) < 1e-12
+    assert truth.forms("z") == ("torch.addcmul(torch.ones_like(h), h, h, value=-1) * dh",)
+    assert truth.idea("b2").startswith("The gradient comes back") or "sum" in truth.idea("b2")

@@ -9,6 +9,7 @@ naming.py        the tensors' names in it
 conventions.py   which is the loss, which gradient belongs to which tensor
 reading.py       all of it from a path, with an answer for every file
 local_truth.py   the true gradients, line by line, with what rounding may do
+named_truth.py   the same by the tensors' names, as blame and repair ask for it
 rules/           one rule an operation, with its derivation
 derivation.py    the backward pass from the rules
 statements.py    its terms as statements

@@ -75,6 +75,11 @@ class LocalTruth:
             )
         return self._measured[variable]
 
+    def exact(self) -> dict[Variable, Tensor]:
+        """The true gradients in float64."""
+        with _double():
+            return self._pass(lambda tensor: tensor.detach().double(), torch.float64)
+
     def terms(
         self, variable: Variable, upstream: Callable[[Variable], Tensor]
     ) -> dict[Step, Tensor]:

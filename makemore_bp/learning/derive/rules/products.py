@@ -57,7 +57,10 @@ def matmul(op: Operation) -> Handed:
         yield Flow(other, op.code("x * dy"))
     elif ranks[1] == 1:
         yield Flow(x, op.code("g.unsqueeze(-1) * other", g=op.full()))
-        yield Flow(other, _over_rows(op, op.code("x * g.unsqueeze(-1)", g=op.full()), 1))
+        if ranks[0] == 2:
+            yield Flow(other, op.code("x.T @ g", g=op.full()))
+        else:
+            yield Flow(other, _over_rows(op, op.code("x * g.unsqueeze(-1)", g=op.full()), 1))
     elif ranks == (1, 2):
         yield Flow(x, op.code("W @ g", W=other, g=op.full()))
         yield Flow(other, op.code("x.unsqueeze(1) * g", g=op.full()))
