@@ -18,6 +18,7 @@ explaining.py    one gradient of it in words
 checking.py      a learner's gradients held against the truth
 replay.py        a gradient's statements, run again with true gradients flowing in
 suspicion.py     what is wrong with it
+search.py        the one change to its line that makes it true
 changed.py       statements with one thing changed
 slips.py         the changes that a mistake may be
 own_network.py   the check of a file, in a process of its own

@@ -18,7 +18,8 @@ from makemore_bp.learning.derive.local_truth import LocalTruth, Measured
 from makemore_bp.learning.derive.naming import settle_names
 from makemore_bp.learning.derive.program import Program, Variable
 from makemore_bp.learning.derive.replay import Replay
-from makemore_bp.learning.derive.suspicion import Suspicion, explained
+from makemore_bp.learning.derive.search import Suspicion
+from makemore_bp.learning.derive.suspicion import explained
 
 RIGHT = ("exact", "close")
 
