@@ -15,6 +15,7 @@ from makemore_bp import __version__
 from makemore_bp.cli import (
     config,
     data,
+    derive,
     evaluate,
     exercise,
     experiment,
@@ -123,6 +124,7 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command()(gradcheck.gradcheck)
+app.command()(derive.derive)
 app.command()(report.report)
 app.add_typer(exercise.app, name="exercise")
 app.add_typer(experiment.app, name="experiment")

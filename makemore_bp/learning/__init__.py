@@ -27,4 +27,16 @@ What runs in the file's process:
     lecture.py      the lecture's network as such a truth
     diagnosis/      from a wrong gradient to the mistake in the learner's line
     exercises/      the lecture's exercises as files, and how far a learner has come
+
+What goes beyond a script on the lecture's network:
+
+    notebook.py     a notebook as one script, and back to cell and line
+    cells.py        one cell as plain Python
+    word_files.py   open('names.txt') where there is none
+    own_pass.py     a notebook's own forward pass as its truth
+    wording.py      what is said of an answer: on the terminal, in a notebook, on a page
+    live/           the warm check in a notebook, and watching files
+    page/           the pass as a picture
+    derive/         any forward pass: its backward pass derived, a learner's own judged
+    networks/       exercises beyond the lecture
 """

@@ -1,0 +1,446 @@
+"""Runs a file and writes down, statement by statement, which tensors it made from which.
+
+The file runs as ``python FILE`` would run it; the hooks of ``instrument`` only look. A tensor is
+known by its identity and by PyTorch's count of changes in place, so names, dictionaries, lists,
+attributes, arguments and results of functions all lead to the same variable.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makemore_bp.learning.derive import instrument
+from makemore_bp.learning.derive.flatten import Flattener
+from makemore_bp.learning.derive.instrument import instrumented, leaves, number, numbered
+from makemore_bp.learning.derive.ledger import Enough, Ledger
+from makemore_bp.learning.derive.program import Program, Reference, Step, Variable
+
+_DRAWS = ("rand", "drop", "bernoulli", "multinomial", "normal")
+
+
+class Scope:
+    """A running function, or the module: what its expressions came to last."""
+
+    def __init__(self, number: int, hint: str = "t") -> None:
+        self.number = number
+        self.hint = hint
+        self.values: dict[int, Any] = {}
+        self.elements: dict[int, list[Any]] = {}
+        self.rounds: dict[int, tuple[Any, int]] = {}
+        self.state: Tensor | None = None
+
+
+class Recorder(Ledger):
+    """Runs the statements of a file one by one and builds the program."""
+
+    def __init__(self, source: str, path: str, names: dict[str, Any] | None = None) -> None:
+        """``names`` is the namespace to run in. Raises SyntaxError."""
+        self.tree, self.nodes = numbered(source, path)
+        self.path = path
+        self.names = {} if names is None else names
+        super().__init__(Program(source, names=self.names))
+        self.top = 0
+        self.scopes = [Scope(0)]
+        self._scope_count = 0
+        self._flattener = Flattener(self)
+        self._counts = _bindings(self.tree)
+        self.hooks: dict[str, Any] = {
+            instrument.SEE: self._see,
+            instrument.DONE: self._done,
+            instrument.BIND: self._bind,
+            instrument.ENTER: self._enter,
+            instrument.LEAVE: self._leave,
+            instrument.RETURN: self._return,
+        }
+
+    @property
+    def scope(self) -> Scope:
+        return self.scopes[-1]
+
+    def run(self) -> None:
+        """Runs the whole file; whatever it raises goes on to the caller."""
+        for top, statement in enumerate(self.tree.body):
+            self.execute(top, statement)
+
+    def execute(self, top: int, statement: ast.stmt) -> None:
+        """Runs one statement of the module."""
+        self.top, self.line = top, statement.lineno
+        self.names.update(self.hooks)
+        try:
+            code = compile(instrumented(statement), self.path, "exec", dont_inherit=True)
+            exec(code, self.names)
+        finally:
+            del self.scopes[1:]
+            for name in self.hooks:
+                self.names.pop(name, None)
+
+    def constant(self, name: str) -> bool:
+        """Whether a name of the module is bound once, so that it means the same to the end."""
+        return name in self.names and self._counts.get(name, 0) <= 1
+
+    def step(self, value: Tensor, node: ast.expr, statement: ast.AST, hint: str) -> Variable:
+        """A new variable, computed by the expression ``node``."""
+        expression = self._flattener.flat(node)
+        variable = self.new(value, hint)
+        self._add_step(variable, expression, statement)
+        return variable
+
+    def _add_step(self, variable: Variable, expression: ast.expr, statement: ast.AST,
+                  base: Variable | None = None, index: ast.expr | None = None) -> None:  # fmt: skip
+        variable.step = Step(
+            variable, expression, self.line, self.text_of(statement), self.top, base, index,
+            self.scope.state,
+            self.scope.number,
+        )  # fmt: skip
+
+    def made(self, value: Any, node: ast.expr, statement: ast.AST, hints: Sequence[str]) -> None:
+        """Makes variables of the tensors that an expression came to and that are not known yet."""
+        if isinstance(value, Tensor):
+            if self.find(value) is not None or self._in_place(value, node, statement):
+                return
+            if self._flattener.is_path(node):
+                self.given(value, hints[0])
+            else:
+                self.step(value, node, statement, hints[0])
+        elif isinstance(node, ast.Tuple | ast.List) and isinstance(value, tuple | list):
+            each = hints if len(hints) == len(value) else [*hints[:1]] * len(value)
+            for one, part, hint in zip(value, node.elts, each, strict=False):
+                self.made(one, part, statement, [hint])
+        elif isinstance(node, ast.Dict) and isinstance(value, dict):
+            for (key, one), part in zip(value.items(), node.values, strict=False):
+                self.made(one, part, statement, [key] if isinstance(key, str) else hints)
+        elif isinstance(node, ast.IfExp):
+            taken = node.body if self.scope.values.get(number(node.test)) else node.orelse
+            self.made(value, taken, statement, hints)
+        elif isinstance(value, tuple | list) and not self._flattener.is_path(node):
+            self._parts(value, node, statement, hints[0])
+
+    def _parts(self, value: Any, node: ast.expr, statement: ast.AST, hint: str) -> None:
+        """The tensors of a row such as ``x.chunk(3)``: each is ``x.chunk(3)[k]``."""
+        fresh = [
+            (place, one)
+            for place, one in enumerate(value)
+            if isinstance(one, Tensor) and self.find(one) is None
+        ]
+        for place, one in fresh:
+            whole = self._flattener.flat(node)
+            part = ast.Subscript(whole, ast.Constant(place), ast.Load())
+            self._add_step(self.new(one, hint), part, statement)
+
+    def _see(self, place: int, value: Any) -> Any:
+        node = self.nodes[place]
+        if isinstance(node, ast.expr):
+            self.line = node.lineno
+        self.scope.values[place] = value
+        if isinstance(node, ast.Name | ast.Attribute):
+            self._remember_state(node)
+        elif isinstance(node, ast.GeneratorExp | ast.ListComp):
+            self.scope.elements.setdefault(number(node.elt), [])
+        owner = getattr(node, "owner", None)
+        if owner is not None:
+            self.made(value, node, node, ["t"])  # type: ignore[arg-type]
+            self.scope.elements.setdefault(place, []).append(value)
+        return value
+
+    def _remember_state(self, node: ast.Name | ast.Attribute) -> None:
+        name = node.attr if isinstance(node, ast.Attribute) else node.id
+        if any(word in name for word in _DRAWS):
+            self.scope.state = torch.get_rng_state()
+
+    def _done(self, place: int, values: tuple[Any, ...]) -> None:
+        statement = self.nodes[place]
+        assert isinstance(statement, ast.stmt)
+        self.line = statement.lineno
+        if isinstance(statement, ast.AugAssign):
+            self._augmented(statement, values[0])
+            return
+        value = getattr(statement, "value", None)
+        if value is not None:
+            self._changed_inside(value, statement)
+        if isinstance(statement, ast.Expr):
+            self._handed_over(statement)
+        if isinstance(statement, ast.Expr) or value is None:
+            self.scope.state = None
+            return
+        whole = self.scope.values.get(number(value))
+        targets = _targets(statement)
+        if not any(isinstance(target, ast.Subscript) and self._is_tensor(target.value)
+                   for target in targets):  # fmt: skip
+            self.made(whole, value, statement, [_hint(target) for target in targets])
+        for target, one in zip(targets, values, strict=False):
+            self._assigned(target, one, value, statement)
+        self.scope.state = None
+
+    def _is_tensor(self, node: ast.expr) -> bool:
+        return isinstance(self.scope.values.get(number(node)), Tensor)
+
+    def _assigned(self, target: ast.expr, one: Any, value: ast.expr, statement: ast.stmt) -> None:
+        if isinstance(target, ast.Subscript) and self._is_tensor(target.value):
+            self.as_before(self.scope.values[number(target.value)])
+            self._written(target, self._flattener.flat(value), statement)
+        elif isinstance(one, Tensor):
+            variable = self.find(one) or self.given(one, _hint(target))
+            if variable.hint == "t" or (self.scope.number == 0 and not variable.is_global):
+                variable.hint = _hint(target)
+            self._name(variable, target, statement)
+        elif isinstance(one, dict):
+            for key, each in one.items():
+                variable = self.find(each) if isinstance(key, str) else None  # type: ignore[assignment]
+                if variable is not None:
+                    self.bind(variable, id(one), key, statement)
+
+    def _written(self, target: ast.Subscript, value: ast.expr, statement: ast.stmt) -> None:
+        """``x[index] = value`` makes another variable of the tensor x."""
+        tensor = self.scope.values[number(target.value)]
+        known = self.known.get(id(tensor))
+        base = known[2] if known and known[0] is tensor else self.given(tensor, _hint(target.value))
+        index = self._flattener.flat(target.slice)
+        variable = self.new(tensor, base.hint)
+        self._add_step(variable, value, statement, base, index)
+        self._inherit(base, variable, statement, target.value)
+
+    def _augmented(self, statement: ast.AugAssign, value: Any) -> None:
+        """``x += e``, in place where x is a tensor and its old state was a variable."""
+        target = statement.target
+        if isinstance(target, ast.Subscript) and self._is_tensor(target.value):
+            self.as_before(self.scope.values[number(target.value)])
+            old = self._flattener.flat(target)
+            added = ast.BinOp(old, statement.op, self._flattener.flat(statement.value))
+            self._written(target, added, statement)
+            return
+        before = self.scope.values.get(number(target))
+        if not isinstance(value, Tensor):
+            return
+        known = self.as_before(before)
+        if isinstance(before, Tensor) and known is not None and known[0] is before:
+            old = Reference(known[2])
+        elif isinstance(before, int | float):
+            old = ast.Constant(before)
+        else:
+            self._name(self.given(value, _hint(target)), target, statement)
+            return
+        expression = ast.BinOp(old, statement.op, self._flattener.flat(statement.value))
+        variable = self.new(value, _hint(target))
+        self._add_step(variable, expression, statement)
+        if before is value and known is not None:
+            self._inherit(known[2], variable, statement, target)
+        self._name(variable, target, statement)
+
+    def _handed_over(self, statement: ast.Expr) -> None:
+        """Tensors that are made as they are given away, as in ``hs.append(x @ W)``."""
+        call = statement.value
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return
+        for argument in call.args:
+            value = self.scope.values.get(number(argument))
+            if not self._flattener.is_path(argument):
+                self.made(value, argument, statement, [_hint(call.func.value)])
+
+    def _changed_inside(self, value: ast.expr, statement: ast.stmt) -> None:
+        """Methods such as ``x.mul_(2)``: the object x is another variable from here on."""
+        for node in ast.walk(value):
+            function = getattr(node, "func", None)
+            if isinstance(function, ast.Attribute) and function.attr.endswith("_"):
+                tensor = self.scope.values.get(number(function.value))
+                if isinstance(tensor, Tensor) and self.find(tensor) is None:
+                    assert isinstance(node, ast.Call)
+                    self._in_place(tensor, node, statement)
+
+    def _in_place(self, value: Tensor, node: ast.expr, statement: ast.AST) -> bool:
+        """Whether ``node`` is a call that changed a known tensor in place; then it is a step."""
+        function = getattr(node, "func", None)
+        known = self.known.get(id(value))
+        if known is None or known[0] is not value or not isinstance(function, ast.Attribute):
+            return False
+        if (
+            not function.attr.endswith("_")
+            or self.scope.values[number(function.value)] is not value
+        ):
+            return False
+        self.as_before(value)
+        expression = self._flattener.out_of_place(node)  # type: ignore[arg-type]
+        variable = self.new(value, known[2].hint)
+        if expression is None:
+            variable.note = f"line {self.line}: what {function.attr} leaves counts as given"
+        else:
+            self._add_step(variable, expression, statement)
+        if isinstance(statement, ast.stmt):
+            self._inherit(known[2], variable, statement, function.value)
+        return True
+
+    def _inherit(self, old: Variable, new: Variable, statement: ast.stmt, own: ast.expr) -> None:
+        """The names of a tensor that was changed in place lead to its new state. Those that the
+        statement does not speak of are reached by accident."""
+        for scope, name in dict.fromkeys((b.scope, b.name) for b in old.bindings):
+            if self.bound.get((scope, name)) is old:
+                self.bind(new, scope, name, statement, name == _hint(own))
+
+    def _name(self, variable: Variable, target: ast.expr, statement: ast.AST) -> None:
+        for scope, name in self._addresses(target):
+            self.bind(variable, scope, name, statement)
+
+    def _addresses(self, target: ast.expr) -> Iterator[tuple[int, str]]:
+        """Where a target stands: a name in its scope, an attribute of an object, a key."""
+        if isinstance(target, ast.Name):
+            yield self.scope.number, target.id
+        elif isinstance(target, ast.Attribute):
+            yield from self._inside(target.value, target.attr)
+        elif isinstance(target, ast.Subscript):
+            key = self._key(target.slice)
+            if isinstance(key, str):
+                yield from self._inside(target.value, key)
+
+    def _inside(self, holder: ast.expr, name: str) -> Iterator[tuple[int, str]]:
+        value = self.scope.values.get(number(holder))
+        if isinstance(value, Tensor):
+            known = self.known.get(id(value))
+            if name == "grad" and known is not None:
+                yield -1, f"grad of {self.program.variables.index(known[2])}"
+            return
+        yield id(value), name
+        if isinstance(value, dict):
+            yield 0, f"{_hint(holder)}[{name}]"
+
+    def _key(self, node: ast.expr) -> Any:
+        return node.value if isinstance(node, ast.Constant) else self.scope.values.get(number(node))
+
+    def _bind(self, place: int, values: tuple[Any, ...]) -> None:
+        """The variables of a loop, as each round begins."""
+        loop = self.nodes[place]
+        assert isinstance(loop, ast.For)
+        self.line = loop.lineno
+        iterated = self.scope.values.get(number(loop.iter))
+        before, round_ = self.scope.rounds.get(place, (None, -1))
+        round_ = round_ + 1 if before is iterated else 0
+        self.scope.rounds[place] = iterated, round_
+        for target, value in zip(leaves(loop.target), values, strict=True):
+            if isinstance(value, Tensor):
+                if self.find(value) is None:
+                    self._element(loop, target, value, round_)
+                self._name(self.find(value), target, loop)  # type: ignore[arg-type]
+
+    def _element(self, loop: ast.For, target: ast.expr, value: Tensor, round_: int) -> None:
+        rows: ast.expr = loop.iter
+        if isinstance(rows, ast.Call) and getattr(rows.func, "id", "") in ("enumerate", "zip"):
+            place = leaves(loop.target).index(target)
+            place -= getattr(rows.func, "id", "") == "enumerate"
+            rows = rows.args[place] if 0 <= place < len(rows.args) else rows
+        if self._is_tensor(rows):
+            row = ast.Subscript(self._flattener.flat(rows), ast.Constant(round_), ast.Load())
+            self._add_step(self.new(value, _hint(target)), row, loop)
+        else:
+            self.given(value, _hint(target))
+
+    def _enter(self, place: int, names: dict[str, Any]) -> None:
+        function = self.nodes[place]
+        assert isinstance(function, ast.FunctionDef)
+        self._scope_count += 1
+        plain = function.name.startswith("__") or function.name == "forward"
+        scope = Scope(self._scope_count, "out" if plain else function.name)
+        self.scopes.append(scope)
+        for name, value in list(names.items()):
+            if isinstance(value, Tensor):
+                variable = self.find(value) or self._argument(value, name)
+                self.bind(variable, scope.number, name, function)
+
+    def _argument(self, value: Tensor, name: str) -> Variable:
+        """An argument that is an expression, such as the sum in ``f(x + y)``: the caller's
+        statement is still under way, so its expression is known."""
+        for place, seen in reversed(list(self.scopes[-2].values.items())):
+            if seen is value and isinstance(place, int):
+                inner = self.scopes.pop()
+                node = self.nodes[place]
+                variable = self.step(value, node, node, name)  # type: ignore[arg-type]
+                self.scopes.append(inner)
+                return variable
+        return self.given(value, name)
+
+    def _leave(self) -> None:
+        if len(self.scopes) > 1:
+            self.scopes.pop()
+
+    def _return(self, place: int, value: Any) -> Any:
+        node = self.nodes[place]
+        assert isinstance(node, ast.expr)
+        self.line = node.lineno
+        self.made(value, node, node, [self.scope.hint])
+        return value
+
+
+def record(source: str, path: str = "<file>") -> Program:
+    """The program of a file that is run here and now, as a module of its own.
+
+    Whatever the file raises goes on to the caller, but SystemExit, which ends it early.
+    """
+    program, error = record_until_error(source, path)
+    if error is not None:
+        raise error
+    return program
+
+
+def record_until_error(source: str, path: str) -> tuple[Program, BaseException | None]:
+    """The program of what ran, and what stopped the run, if something did.
+
+    Raises SyntaxError if the file is not Python.
+    """
+    module = types.ModuleType("__main__")
+    module.__file__ = path
+    recorder = Recorder(source, path, module.__dict__)
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = module
+    error: BaseException | None = None
+    try:
+        recorder.run()
+    except (Enough, SystemExit):
+        recorder.program.notes.append(f"line {recorder.line}: the run was ended here")
+    except Exception as stopped:
+        error = stopped
+    finally:
+        sys.modules["__main__"] = before
+    return recorder.program, error
+
+
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    if isinstance(statement, ast.AnnAssign):
+        return [statement.target]
+    assert isinstance(statement, ast.Assign)
+    return [leaf for target in statement.targets for leaf in leaves(target)]
+
+
+def _hint(target: ast.AST) -> str:
+    """A name for what a target holds: x, and for ``layer.weight`` or ``p["W"]`` its last part."""
+    if isinstance(target, ast.Name):
+        return target.id
+    if isinstance(target, ast.Attribute):
+        return target.attr
+    if isinstance(target, ast.Subscript):
+        key = target.slice
+        if (
+            isinstance(key, ast.Constant)
+            and isinstance(key.value, str)
+            and key.value.isidentifier()
+        ):
+            return key.value
+        return _hint(target.value)
+    return "t"
+
+
+def _bindings(tree: ast.Module) -> dict[str, int]:
+    """How often each name is bound anywhere in the file; a loop counts twice."""
+    counts: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            counts[node.id] = counts.get(node.id, 0) + 1
+        elif isinstance(node, ast.arg):
+            counts[node.arg] = counts.get(node.arg, 0) + 2
+        for target in leaves(node.target) if isinstance(node, ast.For) else []:
+            if isinstance(target, ast.Name):
+                counts[target.id] = counts.get(target.id, 0) + 1
+    return counts
