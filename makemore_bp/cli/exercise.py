@@ -16,21 +16,58 @@ from makemore_bp.text import visible
 if TYPE_CHECKING:
     from makemore_bp.learning.exercises.checking import Progress
     from makemore_bp.learning.grading import Grade
+    from makemore_bp.learning.networks.exercises import Exercise
 
 app = typer.Typer(no_args_is_help=True, help="The lecture's exercises, as files to fill in.")
 
 
 @app.command()
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write into.")] = Path(
-        "exercises"
-    ),
+    what: Annotated[
+        str,
+        typer.Argument(metavar="DIR_OR_NAME", help="The folder to write into, or an exercise."),
+    ] = "exercises",
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder for that exercise.")
+    ] = Path("exercises"),
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the exercises beyond the lecture.")
+    ] = False,
+    forward: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FORWARD",
+            help="Make an exercise of a file with a forward pass of your own.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write the lecture's exercises 1 to 4 as files; nothing is overwritten."""
-    from makemore_bp.learning.exercises.writing import write_exercises
+    """Write the lecture's exercises 1 to 4 as files, or one beyond it; nothing is overwritten."""
+    from makemore_bp.learning.networks import exercises as beyond
 
-    for path in write_exercises(folder):
-        print(visible(str(path), 1000))
+    if list_:
+        _show_list(beyond.exercises())
+    elif forward is not None:
+        print(visible(str(beyond.write(beyond.from_forward(forward), Path(what))), 1000))
+    elif what in [one.name for one in beyond.exercises()]:
+        print(visible(str(beyond.write(beyond.exercise(what), folder)), 1000))
+    else:
+        from makemore_bp.learning.exercises.writing import write_exercises
+
+        for path in write_exercises(Path(what)):
+            print(visible(str(path), 1000))
+
+
+def _show_list(exercises: Iterable[Exercise]) -> None:
+    from makemore_bp.cli.tables import FoldedTable, output
+
+    table = FoldedTable()
+    for heading in ("exercise", "what it is", "what is new in it"):
+        table.add_column(heading)
+    for one in exercises:
+        table.add_row(one.name, one.title, " ".join(one.new.split()).partition(". ")[0] + ".")
+    output().print(table)
 
 
 @app.command()

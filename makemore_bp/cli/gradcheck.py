@@ -15,6 +15,7 @@ from makemore_bp.ranks import launch
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
+    from makemore_bp.learning.notebook import Source
 
 # Without CONFIG the lecture's exercise is checked: 64 hidden units, one operation at a time.
 DEFAULT = "op-by-op"
@@ -68,6 +69,22 @@ def gradcheck(
             show_default=False,
         ),
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The loss in --file, if its forward pass is its own.",
+            show_default=False,
+        ),
+    ] = None,
+    gradient: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="dZ=Z",
+            help="Which gradient in --file belongs to which tensor. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, max=86_400, help="Seconds that --file may take.")
     ] = 30.0,
@@ -115,6 +132,8 @@ def gradcheck(
             "--explain, --solution, --case and --file do not go together, but for --solution with "
             "--file. Take one of them."
         )
+    if file is None and (loss is not None or gradient):
+        raise RequestError("--loss and --gradient go with --file.")
     if watch and (file is None or html is not None or solution is not None or as_json):
         raise RequestError("--watch goes with --file, and without --html, --solution and --json.")
     if html is not None and (explain is not None or case is not None):
@@ -141,7 +160,9 @@ def gradcheck(
     if case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
-        passed = _learner(file, resolved, timeout, solution, as_json, html, watch)
+        passed = _learner(
+            file, resolved, timeout, solution, as_json, html, watch, loss, _said(gradient)
+        )
     else:
         passed = _engine(resolved, engine, samples, as_json, html)
     if not passed:
@@ -238,9 +259,12 @@ def _learner(
     as_json: bool,
     html: Path | None,
     watch: bool,
+    loss: str | None,
+    said: dict[str, str],
 ) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
     from makemore_bp.learning.checkers import Checkers
+    from makemore_bp.learning.derive.own_network import is_own_network
     from makemore_bp.learning.notebook import read_source
 
     if resolved.train.dropout:
@@ -250,6 +274,9 @@ def _learner(
             dropout=resolved.train.dropout,
         )
     config = resolved.model_dump(mode="json")
+    source = read_source(path)
+    if not watch and (loss or said or is_own_network(source.text)):
+        return _own_network(path, source, loss, said, timeout, solution, as_json, html)
     if watch:
         from makemore_bp.cli.watch import watch_file
 
@@ -261,9 +288,47 @@ def _learner(
     if as_json:
         print(json.dumps(answer))
     else:
-        show_learner(answer, read_source(path).text, solution)
+        show_learner(answer, source.text, solution)
     if html is not None:
         from makemore_bp.cli.picture import write_page
 
         write_page(html, page)
     return bool(answer["passed"])
+
+
+def _own_network(
+    path: Path,
+    source: Source,
+    loss: str | None,
+    said: dict[str, str],
+    timeout: float,
+    solution: str | None,
+    as_json: bool,
+    html: Path | None,
+) -> bool:
+    """A file with a forward pass of its own, judged on its own tensors, line by line."""
+    from makemore_bp.cli.learner_tables import show_learner
+    from makemore_bp.learning.derive.own_network import own_network_check
+    from makemore_bp.learning.notebook import in_cells
+
+    if html is not None:
+        raise RequestError("--html draws the lecture's network; leave it out for one of your own.")
+    found = own_network_check(path, loss, said, timeout, source.text)
+    answer = in_cells(found.as_answer(), source)
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        show_learner(answer, source.text, solution)
+    return found.passed
+
+
+def _said(gradients: list[str] | None) -> dict[str, str]:
+    """``dz=z`` as the gradient's name and its tensor's."""
+    pairs = [text.partition("=") for text in gradients or []]
+    for name, equals, tensor in pairs:
+        if not (name and equals and tensor):
+            raise RequestError(
+                "--gradient {text}: say which gradient belongs to which tensor, such as dz=z.",
+                text=name,
+            )
+    return {name.strip(): tensor.strip() for name, _, tensor in pairs}

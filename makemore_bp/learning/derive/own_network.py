@@ -15,7 +15,10 @@ from makemore_bp.learning.checkers import TIMEOUT
 from makemore_bp.learning.reading import read_script
 from makemore_bp.processes import Child, Ended
 
-_LOSSES = frozenset({"loss", "cost", "nll", "objective", "total_loss"})
+# The lecture's parameters; network/parameters.py has them with PyTorch.
+NAMES = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
+
+_LOSSES = frozenset({"loss", "cost", "nll", "objective", "total_loss", "J", "L"})
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,38 @@ class OwnNetwork:
         """Whether the file came to its end and every gradient in it is right."""
         return bool(self.plain["passed"])
 
-    def as_json(self) -> dict[str, Any]:
-        """The verdict with the file's output."""
-        return {**self.plain, "output": self.output}
+    def as_answer(self) -> dict[str, Any]:
+        """The verdict as an answer for a file on the lecture's network has it."""
+        tensors, error = self.plain["tensors"], self.plain["error"]
+        return {
+            "passed": self.passed,
+            "loss": self.plain["loss"],
+            "tensors": [{**tensor, "place": tensor["gradient"]} for tensor in tensors],
+            "right": sum(tensor["status"] in ("exact", "close") for tensor in tensors),
+            "expected": len(tensors),
+            "exercise": None,
+            "next": None,
+            "error": error
+            and {"kind": "stopped", "line": None, "code": "", "text": error, "names": []},
+            "timed_out": False,
+            "too_much_output": False,
+            "lent": [],
+            "hidden_in_functions": [],
+            "unknown": [],
+            "changed": [],
+            "notes": [self.plain["found"], *self.plain["notes"]],
+            "output": self.output,
+        }
 
 
-def has_own_forward(source: str) -> bool:
-    """Whether a file computes a loss of its own, so that it does not wait for the lecture's."""
+def _stopped(text: str) -> dict[str, Any]:
+    """Why a file did not come to its end, as ``failure.LearnerError`` has it."""
+    return {"kind": "stopped", "line": None, "code": "", "text": text, "names": []}
+
+
+def is_own_network(source: str) -> bool:
+    """Whether a file computes the loss of a network that is not the lecture's: it makes a loss, and
+    not all of the lecture's parameters."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -46,7 +74,7 @@ def has_own_forward(source: str) -> bool:
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-    return bool(stored & _LOSSES)
+    return bool(stored & _LOSSES) and not stored >= set(NAMES)
 
 
 def own_network_check(
