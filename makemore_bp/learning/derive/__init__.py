@@ -2,6 +2,7 @@
 
 instrument.py    rewrites a file so that its run can be watched
 recorder.py      the run, and which tensors it made from which
+tracker.py       what one statement did to them
 ledger.py        which tensor is which of them, and its names
 flatten.py       an expression of the file over the run's tensors
 program.py       the result: one tensor a line, loops unrolled, functions inlined

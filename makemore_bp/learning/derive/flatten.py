@@ -16,7 +16,7 @@ from makemore_bp.learning.derive.instrument import number
 from makemore_bp.learning.derive.program import Reference
 
 if TYPE_CHECKING:
-    from makemore_bp.learning.derive.recorder import Recorder
+    from makemore_bp.learning.derive.tracker import Tracker
 
 _UNSEEN = object()
 _REPLACED = {  # methods that forget what was there, as expressions of x and their arguments
@@ -29,7 +29,7 @@ _REPLACED = {  # methods that forget what was there, as expressions of x and the
 class Flattener:
     """Rewrites the expressions of a recorder's present scope."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Tracker) -> None:
         self._recorder = recorder
 
     def is_path(self, node: ast.expr) -> bool:

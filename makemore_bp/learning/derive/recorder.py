@@ -10,47 +10,31 @@ from __future__ import annotations
 import ast
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from makemore_bp.learning.derive import instrument
-from makemore_bp.learning.derive.flatten import Flattener
 from makemore_bp.learning.derive.instrument import instrumented, leaves, number, numbered
-from makemore_bp.learning.derive.ledger import Enough, Ledger
-from makemore_bp.learning.derive.program import Program, Reference, Step, Variable
+from makemore_bp.learning.derive.ledger import Enough
+from makemore_bp.learning.derive.program import Program, Variable
+from makemore_bp.learning.derive.tracker import Scope, Tracker, hint_of
 
 _DRAWS = ("rand", "drop", "bernoulli", "multinomial", "normal")
 
 
-class Scope:
-    """A running function, or the module: what its expressions came to last."""
-
-    def __init__(self, number: int, hint: str = "t") -> None:
-        self.number = number
-        self.hint = hint
-        self.values: dict[int, Any] = {}
-        self.elements: dict[int, list[Any]] = {}
-        self.rounds: dict[int, tuple[Any, int]] = {}
-        self.state: Tensor | None = None
-
-
-class Recorder(Ledger):
+class Recorder(Tracker):
     """Runs the statements of a file one by one and builds the program."""
 
     def __init__(self, source: str, path: str, names: dict[str, Any] | None = None) -> None:
         """``names`` is the namespace to run in. Raises SyntaxError."""
         self.tree, self.nodes = numbered(source, path)
         self.path = path
-        self.names = {} if names is None else names
-        super().__init__(Program(source, names=self.names))
+        super().__init__(Program(source, names={} if names is None else names), self.tree)
         self.top = 0
-        self.scopes = [Scope(0)]
         self._scope_count = 0
-        self._flattener = Flattener(self)
-        self._counts = _bindings(self.tree)
         self.hooks: dict[str, Any] = {
             instrument.SEE: self._see,
             instrument.DONE: self._done,
@@ -59,10 +43,6 @@ class Recorder(Ledger):
             instrument.LEAVE: self._leave,
             instrument.RETURN: self._return,
         }
-
-    @property
-    def scope(self) -> Scope:
-        return self.scopes[-1]
 
     def run(self) -> None:
         """Runs the whole file; whatever it raises goes on to the caller."""
@@ -80,25 +60,6 @@ class Recorder(Ledger):
             del self.scopes[1:]
             for name in self.hooks:
                 self.names.pop(name, None)
-
-    def constant(self, name: str) -> bool:
-        """Whether a name of the module is bound once, so that it means the same to the end."""
-        return name in self.names and self._counts.get(name, 0) <= 1
-
-    def step(self, value: Tensor, node: ast.expr, statement: ast.AST, hint: str) -> Variable:
-        """A new variable, computed by the expression ``node``."""
-        expression = self._flattener.flat(node)
-        variable = self.new(value, hint)
-        self._add_step(variable, expression, statement)
-        return variable
-
-    def _add_step(self, variable: Variable, expression: ast.expr, statement: ast.AST,
-                  base: Variable | None = None, index: ast.expr | None = None) -> None:  # fmt: skip
-        variable.step = Step(
-            variable, expression, self.line, self.text_of(statement), self.top, base, index,
-            self.scope.state,
-            self.scope.number,
-        )  # fmt: skip
 
     def made(self, value: Any, node: ast.expr, statement: ast.AST, hints: Sequence[str]) -> None:
         """Makes variables of the tensors that an expression came to and that are not known yet."""
@@ -173,65 +134,25 @@ class Recorder(Ledger):
         targets = _targets(statement)
         if not any(isinstance(target, ast.Subscript) and self._is_tensor(target.value)
                    for target in targets):  # fmt: skip
-            self.made(whole, value, statement, [_hint(target) for target in targets])
+            self.made(whole, value, statement, [hint_of(target) for target in targets])
         for target, one in zip(targets, values, strict=False):
             self._assigned(target, one, value, statement)
         self.scope.state = None
-
-    def _is_tensor(self, node: ast.expr) -> bool:
-        return isinstance(self.scope.values.get(number(node)), Tensor)
 
     def _assigned(self, target: ast.expr, one: Any, value: ast.expr, statement: ast.stmt) -> None:
         if isinstance(target, ast.Subscript) and self._is_tensor(target.value):
             self.as_before(self.scope.values[number(target.value)])
             self._written(target, self._flattener.flat(value), statement)
         elif isinstance(one, Tensor):
-            variable = self.find(one) or self.given(one, _hint(target))
+            variable = self.find(one) or self.given(one, hint_of(target))
             if variable.hint == "t" or (self.scope.number == 0 and not variable.is_global):
-                variable.hint = _hint(target)
+                variable.hint = hint_of(target)
             self._name(variable, target, statement)
         elif isinstance(one, dict):
             for key, each in one.items():
                 variable = self.find(each) if isinstance(key, str) else None  # type: ignore[assignment]
                 if variable is not None:
                     self.bind(variable, id(one), key, statement)
-
-    def _written(self, target: ast.Subscript, value: ast.expr, statement: ast.stmt) -> None:
-        """``x[index] = value`` makes another variable of the tensor x."""
-        tensor = self.scope.values[number(target.value)]
-        known = self.known.get(id(tensor))
-        base = known[2] if known and known[0] is tensor else self.given(tensor, _hint(target.value))
-        index = self._flattener.flat(target.slice)
-        variable = self.new(tensor, base.hint)
-        self._add_step(variable, value, statement, base, index)
-        self._inherit(base, variable, statement, target.value)
-
-    def _augmented(self, statement: ast.AugAssign, value: Any) -> None:
-        """``x += e``, in place where x is a tensor and its old state was a variable."""
-        target = statement.target
-        if isinstance(target, ast.Subscript) and self._is_tensor(target.value):
-            self.as_before(self.scope.values[number(target.value)])
-            old = self._flattener.flat(target)
-            added = ast.BinOp(old, statement.op, self._flattener.flat(statement.value))
-            self._written(target, added, statement)
-            return
-        before = self.scope.values.get(number(target))
-        if not isinstance(value, Tensor):
-            return
-        known = self.as_before(before)
-        if isinstance(before, Tensor) and known is not None and known[0] is before:
-            old = Reference(known[2])
-        elif isinstance(before, int | float):
-            old = ast.Constant(before)
-        else:
-            self._name(self.given(value, _hint(target)), target, statement)
-            return
-        expression = ast.BinOp(old, statement.op, self._flattener.flat(statement.value))
-        variable = self.new(value, _hint(target))
-        self._add_step(variable, expression, statement)
-        if before is value and known is not None:
-            self._inherit(known[2], variable, statement, target)
-        self._name(variable, target, statement)
 
     def _handed_over(self, statement: ast.Expr) -> None:
         """Tensors that are made as they are given away, as in ``hs.append(x @ W)``."""
@@ -241,75 +162,7 @@ class Recorder(Ledger):
         for argument in call.args:
             value = self.scope.values.get(number(argument))
             if not self._flattener.is_path(argument):
-                self.made(value, argument, statement, [_hint(call.func.value)])
-
-    def _changed_inside(self, value: ast.expr, statement: ast.stmt) -> None:
-        """Methods such as ``x.mul_(2)``: the object x is another variable from here on."""
-        for node in ast.walk(value):
-            function = getattr(node, "func", None)
-            if isinstance(function, ast.Attribute) and function.attr.endswith("_"):
-                tensor = self.scope.values.get(number(function.value))
-                if isinstance(tensor, Tensor) and self.find(tensor) is None:
-                    assert isinstance(node, ast.Call)
-                    self._in_place(tensor, node, statement)
-
-    def _in_place(self, value: Tensor, node: ast.expr, statement: ast.AST) -> bool:
-        """Whether ``node`` is a call that changed a known tensor in place; then it is a step."""
-        function = getattr(node, "func", None)
-        known = self.known.get(id(value))
-        if known is None or known[0] is not value or not isinstance(function, ast.Attribute):
-            return False
-        if (
-            not function.attr.endswith("_")
-            or self.scope.values[number(function.value)] is not value
-        ):
-            return False
-        self.as_before(value)
-        expression = self._flattener.out_of_place(node)  # type: ignore[arg-type]
-        variable = self.new(value, known[2].hint)
-        if expression is None:
-            variable.note = f"line {self.line}: what {function.attr} leaves counts as given"
-        else:
-            self._add_step(variable, expression, statement)
-        if isinstance(statement, ast.stmt):
-            self._inherit(known[2], variable, statement, function.value)
-        return True
-
-    def _inherit(self, old: Variable, new: Variable, statement: ast.stmt, own: ast.expr) -> None:
-        """The names of a tensor that was changed in place lead to its new state. Those that the
-        statement does not speak of are reached by accident."""
-        for scope, name in dict.fromkeys((b.scope, b.name) for b in old.bindings):
-            if self.bound.get((scope, name)) is old:
-                self.bind(new, scope, name, statement, name == _hint(own))
-
-    def _name(self, variable: Variable, target: ast.expr, statement: ast.AST) -> None:
-        for scope, name in self._addresses(target):
-            self.bind(variable, scope, name, statement)
-
-    def _addresses(self, target: ast.expr) -> Iterator[tuple[int, str]]:
-        """Where a target stands: a name in its scope, an attribute of an object, a key."""
-        if isinstance(target, ast.Name):
-            yield self.scope.number, target.id
-        elif isinstance(target, ast.Attribute):
-            yield from self._inside(target.value, target.attr)
-        elif isinstance(target, ast.Subscript):
-            key = self._key(target.slice)
-            if isinstance(key, str):
-                yield from self._inside(target.value, key)
-
-    def _inside(self, holder: ast.expr, name: str) -> Iterator[tuple[int, str]]:
-        value = self.scope.values.get(number(holder))
-        if isinstance(value, Tensor):
-            known = self.known.get(id(value))
-            if name == "grad" and known is not None:
-                yield -1, f"grad of {self.program.variables.index(known[2])}"
-            return
-        yield id(value), name
-        if isinstance(value, dict):
-            yield 0, f"{_hint(holder)}[{name}]"
-
-    def _key(self, node: ast.expr) -> Any:
-        return node.value if isinstance(node, ast.Constant) else self.scope.values.get(number(node))
+                self.made(value, argument, statement, [hint_of(call.func.value)])
 
     def _bind(self, place: int, values: tuple[Any, ...]) -> None:
         """The variables of a loop, as each round begins."""
@@ -334,9 +187,9 @@ class Recorder(Ledger):
             rows = rows.args[place] if 0 <= place < len(rows.args) else rows
         if self._is_tensor(rows):
             row = ast.Subscript(self._flattener.flat(rows), ast.Constant(round_), ast.Load())
-            self._add_step(self.new(value, _hint(target)), row, loop)
+            self._add_step(self.new(value, hint_of(target)), row, loop)
         else:
-            self.given(value, _hint(target))
+            self.given(value, hint_of(target))
 
     def _enter(self, place: int, names: dict[str, Any]) -> None:
         function = self.nodes[place]
@@ -412,35 +265,3 @@ def _targets(statement: ast.stmt) -> list[ast.expr]:
         return [statement.target]
     assert isinstance(statement, ast.Assign)
     return [leaf for target in statement.targets for leaf in leaves(target)]
-
-
-def _hint(target: ast.AST) -> str:
-    """A name for what a target holds: x, and for ``layer.weight`` or ``p["W"]`` its last part."""
-    if isinstance(target, ast.Name):
-        return target.id
-    if isinstance(target, ast.Attribute):
-        return target.attr
-    if isinstance(target, ast.Subscript):
-        key = target.slice
-        if (
-            isinstance(key, ast.Constant)
-            and isinstance(key.value, str)
-            and key.value.isidentifier()
-        ):
-            return key.value
-        return _hint(target.value)
-    return "t"
-
-
-def _bindings(tree: ast.Module) -> dict[str, int]:
-    """How often each name is bound anywhere in the file; a loop counts twice."""
-    counts: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            counts[node.id] = counts.get(node.id, 0) + 1
-        elif isinstance(node, ast.arg):
-            counts[node.arg] = counts.get(node.arg, 0) + 2
-        for target in leaves(node.target) if isinstance(node, ast.For) else []:
-            if isinstance(target, ast.Name):
-                counts[target.id] = counts.get(target.id, 0) + 1
-    return counts
