@@ -131,10 +131,15 @@ def cell(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else flow(value)
 
 
+def figure(loss: float) -> str:
+    """A loss with four places, or in short where it has grown out of all measure."""
+    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.4g}"
+
+
 def _spread(spread: Spread | None, missing: str) -> str:
     if spread is None:
         return missing
-    return f"{spread.mean:.4f}" + ("" if spread.std is None else f" ± {spread.std:.4f}")
+    return figure(spread.mean) + ("" if spread.std is None else f" ± {figure(spread.std)}")
 
 
 def _count(group: Group) -> str:

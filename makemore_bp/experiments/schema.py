@@ -17,6 +17,7 @@ from makemore_bp.text import LONGEST_PATH, visible
 
 SEED = "train.seed"
 FOLDER = "configs/experiments"
+MOST_BITS = 1000  # of a number
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -88,12 +89,23 @@ def read(source: str) -> Experiment:
             "Begin with a line such as 'name: learning-rate'.",
             path=path,
         )
+    if _is_endless(value):
+        raise RequestError("{path} holds a number that is too long for any key.", path=path)
     try:
         experiment = Experiment(path, document.lines, Schema.model_validate(value))
     except ValidationError as error:
         raise _explain(error, Source(path, document.lines)) from None
     _refuse_conflicts(experiment)
     return experiment
+
+
+def _is_endless(value: Any) -> bool:
+    """Whether there is a whole number in a document that Python would not write out."""
+    if isinstance(value, dict):
+        return any(map(_is_endless, [*value, *value.values()]))
+    if isinstance(value, list):
+        return any(map(_is_endless, value))
+    return isinstance(value, int) and value.bit_length() > MOST_BITS
 
 
 def _find(source: str) -> Path:

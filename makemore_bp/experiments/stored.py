@@ -18,6 +18,7 @@ from makemore_bp.files import cannot_read
 
 FORMAT = "makemore-bp experiment"
 VERSION = 1
+LARGEST = 1e300  # leaves room for means and deviations of what a float can hold
 
 
 def _folders_name(name: str) -> str:
@@ -26,8 +27,14 @@ def _folders_name(name: str) -> str:
     return name
 
 
+def _in_range(value: float) -> float:
+    if abs(value) > LARGEST:
+        raise ValueError("should be a smaller number")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_folders_name)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_in_range)]
 Step = Annotated[int, Field(ge=0, lt=2**53)]
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from makemore_bp.experiments import folder as folders
@@ -20,8 +17,8 @@ from makemore_bp.experiments import runner, worker
 from makemore_bp.experiments.pool import Message, Task
 from makemore_bp.experiments.stored import Entry, Plan
 from makemore_bp.signals import Stop
+from tests.processes import Command
 
-ROOT = Path(__file__).parents[2]
 LONG = 200_000  # steps that last long enough to be interrupted, a few thousand a second at most
 
 
@@ -83,11 +80,14 @@ class PoolHere:
 
     def __init__(self, size: int, threads: int, stop: Stop) -> None:
         self._messages: list[Message] = []
+        self._threads = torch.get_num_threads()
 
     def __enter__(self) -> PoolHere:
+        torch.set_num_threads(1)
         return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self._threads)
 
     def tell(self, **message: Any) -> None:
         """What a worker's ``Parent`` does."""
@@ -107,31 +107,14 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "Pool", PoolHere)
 
 
-@contextmanager
-def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A command in a process of its own, which is killed in the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "makemore_bp", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Any, process: Command) -> None:
     """Waits until the condition holds, for as long as the process lives."""
     while not condition():
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
+def workers_of(process: Command) -> list[int]:
     """The process numbers of an experiment's workers, by /proc."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):

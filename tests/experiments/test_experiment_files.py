@@ -107,6 +107,7 @@ def test_paths_are_relative_to_the_experiments_file(
     assert paths == [str(folder / "w.txt"), "bundled:towns"]
 
 
+HEX = "f" * 5000
 REFUSED = {
     "": "the key 'name' is missing",
     "name: x\n": "the key 'base' is missing",
@@ -139,6 +140,8 @@ REFUSED = {
     "name: x\nbase: {engine: native}\ngrid: {dtype: [float32, float64]}\n": "line 3: engine: n",
     "name: x\nbase: quick\ngrid: {train.lr: [1, !!python/name:os.system ]}\n": "more than plain",
     "name: x\nbase: quick\nseeds: [" + ", ".join(map(str, range(10_001))) + "]\n": "10,001 runs",
+    f"name: x\nbase: quick\nseeds: [0x{HEX}]\n": "a number that is too long",
+    f"name: x\nbase: quick\ngrid: {{train.lr: [1, [0x{HEX}]]}}\n": "number that is too long",
     '"\\e[31mred": 3\nname: x\nbase: quick\n': "\\x1b[31mred",
 }
 

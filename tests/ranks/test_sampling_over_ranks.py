@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,10 +23,11 @@ from makemore_bp.ranks import sampling as ranks_sampling
 from makemore_bp.sampling import BLOCK, Sampler, Settings
 from makemore_bp.signals import Interrupted, Stop
 from makemore_bp.training import run_folder
+from tests.processes import TORCHRUN, finished
 from tests.ranks.rank_threads import ThreadRanks, on_ranks
-from tests.ranks.torchruns import PATIENCE, ROOT, torchrun
+from tests.ranks.torchruns import ROOT, line, torchrun
 
-MANY = Path(__file__).with_name("many_commands.py")
+MANY = "tests.ranks.many_commands"
 ODD_WORDS = ["", "anna", "", "李明", "o\u2028o", "a b", ""]
 
 
@@ -182,8 +184,8 @@ def test_every_number_of_ranks_prints_the_bytes_of_one_process(
     for size in (1, 2, 3):
         answers = tmp_path / f"{size}-ranks"
         answers.mkdir()
-        program = (str(MANY), str(file_of_lines), str(answers))
-        with torchrun(cache, tmp_path / f"l{size}", size, program=program) as started:
+        many = (file_of_lines, answers)
+        with torchrun(cache, tmp_path / f"l{size}", size, *many, module=MANY) as started:
             assert started.finish() == 0, started.said(0)
         for number, expected in enumerate(alone):
             for rank in range(size):
@@ -204,33 +206,31 @@ def test_a_run_that_is_not_there_is_refused_by_all_and_one_says(
         assert started.said(1) == ""
 
 
-@pytest.mark.parametrize(
-    ("number", "reader", "code", "said"),
-    [
-        (10**9, "| head -n 1", 0, ""),
-        (5, "> /dev/full", 1, "Error: The words cannot be written: No space left on device.\n"),
-    ],
-)
-def test_words_that_nobody_takes_end_all_ranks(
-    run: Path, tmp_path: Path, number: int, reader: str, code: int, said: str
-) -> None:
-    """torchrun itself ends with 1 where its ranks end with anything but 0."""
-    command = (
-        f"set -o pipefail; {sys.executable} -m torch.distributed.run --standalone "
-        f"--nproc-per-node=2 --redirects=2 --log-dir={tmp_path}/l "
-        f"-m makemore_bp sample {run} -n {number} {reader}"
-    )
+def test_words_of_ranks_may_be_cut_off_by_head(run: Path, tmp_path: Path) -> None:
+    """torchrun in new interpreters, as a person starts it."""
+    words = line(tmp_path / "l", 2, "makemore_bp", "sample", run, "-n", 10**9, kept=2)
+    command = f"set -o pipefail; {shlex.join([sys.executable, '-m', TORCHRUN, *words])} | head -n 1"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     answer = subprocess.run(
-        ["bash", "-c", command],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        ["bash", "-c", command], capture_output=True, text=True, env=environment
     )
-    assert answer.returncode == code
-    assert len(answer.stdout.splitlines()) == (code == 0)
-    logs = sorted(tmp_path.glob("l/*/*/*/stderr.log"))
-    assert [path.read_text() for path in logs] == [said, ""]
+    assert answer.returncode == 0 and len(answer.stdout.splitlines()) == 1
+    assert said_in(tmp_path / "l") == ["", ""]
+
+
+def test_words_that_a_full_disk_does_not_take_end_all_ranks(run: Path, tmp_path: Path) -> None:
+    """torchrun itself ends with 1 where its ranks end with anything but 0."""
+    words = line(tmp_path / "l", 2, "makemore_bp", "sample", run, "-n", 5, kept=2)
+    with open("/dev/full", "w") as full:
+        answer = finished(*words, module=TORCHRUN, streams={1: full.fileno()})
+    assert answer.returncode == 1
+    reason = "Error: The words cannot be written: No space left on device.\n"
+    assert said_in(tmp_path / "l") == [reason, ""]
+
+
+def said_in(logs: Path) -> list[str]:
+    """What each rank has written to standard error."""
+    return [path.read_text() for path in sorted(logs.glob("*/*/*/stderr.log"))]
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -247,7 +247,7 @@ def test_a_killed_rank_ends_the_others_with_a_message(
     assert "Traceback" not in said
 
 
-def _wait_until(process: subprocess.Popen[bytes], true: Callable[[], bool]) -> None:
+def _wait_until(process: Any, true: Callable[[], bool]) -> None:
     while not true():
         assert process.poll() is None
         time.sleep(0.01)

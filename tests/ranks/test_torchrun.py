@@ -1,7 +1,7 @@
 """Runs over several processes, as torchrun starts them.
 
-Each start costs seconds, so there are few. `MAKEMORE_BP_KILLS=10 pytest tests/ranks` kills at
-more instants; `benchmarks/distributed_agreement.py` follows longer runs over more ranks.
+One torchrun is a new interpreter, the others are forks. `MAKEMORE_BP_KILLS=10 pytest tests/ranks`
+kills at more instants; `benchmarks/distributed_agreement.py` follows longer runs over more ranks.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ def wait_for_checkpoint(folder: Path, running: Torchrun) -> None:
         time.sleep(0.01)
 
 
+def wait_for_step(folder: Path, running: Torchrun, step: int) -> None:
+    wait_for_checkpoint(folder, running)
+    while not any(line["step"] >= step for line in lines(folder)):
+        assert running.process.poll() is None, running.said(0)
+        time.sleep(0.01)
+
+
 def test_ranks_compute_the_run_of_one_process_and_either_goes_on_with_the_others(
     words: Path, tmp_path: Path, cache: Path, cli: object
 ) -> None:
@@ -68,7 +75,7 @@ def test_ranks_compute_the_run_of_one_process_and_either_goes_on_with_the_others
         assert [run.said(r, stream=s) for r in (1, 2) for s in ("stdout", "stderr")] == [""] * 4
     go_on = ("train", "--resume", shared, "--quiet", "--set")
     assert cli(*go_on, "train.steps=30").code == 0  # type: ignore[operator]
-    with torchrun(cache, tmp_path / "b", 2, *go_on, "train.steps=40") as run:
+    with torchrun(cache, tmp_path / "b", 2, *go_on, "train.steps=40", real=True) as run:
         assert run.finish() == 0, run.said(0)
     assert max(differences(alone, shared)) < 1e-12
     one, other = run_folder.read(alone), run_folder.read(shared)
@@ -126,9 +133,7 @@ def test_a_signal_to_one_rank_stops_all_at_the_same_step(
     folder = tmp_path / "run"
     options = settings(words, ENDLESS)
     with torchrun(cache, tmp_path / "l", 2, "train", *options, "--out", folder) as run:
-        wait_for_checkpoint(folder, run)
-        while not lines(folder):
-            time.sleep(0.01)
+        wait_for_step(folder, run, 0)
         os.kill(run.rank(1), signal.SIGTERM)
         assert run.finish() != 0
         assert "Stopped and saved. To go on: makemore-bp train --resume" in run.said(0)
@@ -140,21 +145,15 @@ def test_restarted_ranks_go_on_and_end_in_the_same_bits(
     words: Path, tmp_path: Path, cache: Path
 ) -> None:
     """The steps are many enough that a kill falls into the training."""
-    options = settings(
-        words, "train.steps=1500", "train.log_every=100", "train.checkpoint_every=50"
-    )
+    options = settings(words, "train.steps=600", "train.checkpoint_every=50")
     undisturbed = tmp_path / "undisturbed"
     with torchrun(cache, tmp_path / "u", 2, "train", *options, "--out", undisturbed) as run:
-        wait_for_checkpoint(undisturbed, run)
-        began = time.monotonic()
         assert run.finish() == 0, run.said(0)
-        lasted = time.monotonic() - began
     generator = random.Random(1)
     for trial in range(KILLS):
         folder, logs = tmp_path / f"killed-{trial}", tmp_path / f"k{trial}"
         with torchrun(cache, logs, 2, "train", *options, "--out", folder, restarts=3) as run:
-            wait_for_checkpoint(folder, run)
-            time.sleep(generator.uniform(0, 0.6 * lasted))
+            wait_for_step(folder, run, generator.randrange(360))
             os.kill(generator.choice(run.workers()), signal.SIGKILL)
             assert run.finish() == 0, run.said(0)
         assert list(logs.glob("*/attempt_1")), "the kill came too late to disturb anything"

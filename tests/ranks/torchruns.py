@@ -1,4 +1,7 @@
-"""torchrun as a child process, with the words of every rank."""
+"""torchrun as a process, with the words of every rank.
+
+torchrun and its ranks are forks; ``real=True`` starts new interpreters, as a person does.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.processes import TORCHRUN, Command, started
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds until a run that hangs fails the test
 
 
 @dataclass
 class Torchrun:
     """A running torchrun and where its workers' words go."""
 
-    process: subprocess.Popen[bytes]
+    process: Command | subprocess.Popen[bytes]
     logs: Path
 
     def finish(self) -> int:
-        return self.process.wait(timeout=PATIENCE)
+        return self.process.wait()
 
     def said(self, rank: int, attempt: int = 0, stream: str = "stderr") -> str:
         (path,) = self.logs.glob(f"*/attempt_{attempt}/{rank}/{stream}.log")
@@ -36,13 +40,24 @@ class Torchrun:
         return [int(number) for line in lists for number in line.split()]
 
     def rank(self, number: int) -> int:
-        """The process id of a rank."""
+        """The process id of a rank, which is known by where its words go."""
         (found,) = (
             worker
             for worker in self.workers()
-            if f"\0RANK={number}\0".encode() in Path(f"/proc/{worker}/environ").read_bytes()
+            if Path(f"/proc/{worker}/fd/2").readlink().parent.name == str(number)
         )
         return found
+
+
+def line(logs: Path, ranks: int, *program: object, restarts: int = 0, kept: int = 3) -> list[str]:
+    """The arguments of torchrun that run a module with arguments of its own.
+
+    ``kept`` says whose words go to files: 3 those of both streams, 2 those of standard error.
+    """
+    return [
+        *("--standalone", f"--nproc-per-node={ranks}", f"--max-restarts={restarts}"),
+        *(f"--redirects={kept}", f"--log-dir={logs}", "-m", *map(str, program)),
+    ]
 
 
 @contextmanager
@@ -52,23 +67,27 @@ def torchrun(
     ranks: int,
     *arguments: object,
     restarts: int = 0,
-    program: Sequence[str] = ("-m", "makemore_bp"),
+    module: str = "makemore_bp",
+    real: bool = False,
 ) -> Iterator[Torchrun]:
-    """torchrun's own tracebacks go nowhere; the workers' streams go to files."""
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc-per-node={ranks}", f"--max-restarts={restarts}"),
-        *("--redirects=3", f"--log-dir={logs}", *program, *map(str, arguments)),
-    ]
+    """The workers' streams go to files; torchrun's own tracebacks are not looked at."""
+    start = _new_interpreter if real else _fork
+    with start(line(logs, ranks, module, *arguments, restarts=restarts), cache) as process:
+        running = Torchrun(process, logs)
+        try:
+            yield running
+        finally:
+            for worker in running.workers() if process.poll() is None else []:
+                os.kill(worker, signal.SIGKILL)
+            process.kill()
+
+
+def _fork(line: list[str], cache: Path) -> AbstractContextManager[Command]:
+    return started(*line, module=TORCHRUN, env={"MAKEMORE_BP_CACHE": str(cache)})
+
+
+def _new_interpreter(line: list[str], cache: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MAKEMORE_BP_CACHE": str(cache)}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    running = Torchrun(process, logs)
-    try:
-        yield running
-    finally:
-        for worker in running.workers() if process.poll() is None else []:
-            os.kill(worker, signal.SIGKILL)
-        process.kill()
-        process.wait()
+    nowhere = subprocess.DEVNULL
+    command = [sys.executable, "-m", TORCHRUN, *line]
+    return subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere)

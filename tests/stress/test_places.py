@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,40 @@ ROOT = Path(__file__).parents[2]
 TINY = ["model.n_hidden=4", "train.steps=5", "train.batch_size=4"]
 
 
-def program(*arguments: object, flags: tuple[str, ...] = (), **options: Any) -> Any:
+# Several commands in one interpreter; its exit code is theirs where none has failed.
+SEVERAL = """
+import sys
+from makemore_bp.cli import main
+line = [*sys.argv[1:], "then"]
+while line:
+    end = line.index("then")
+    sys.argv, line = ["makemore-bp", *line[:end]], line[end + 1 :]
+    try:
+        main()
+    except SystemExit as stopped:
+        if stopped.code:
+            raise
+"""
+
+
+def several(*commands: Sequence[object], **options: Any) -> Any:
+    """Runs commands one after the other until one fails."""
+    first, *others = commands
+    line = [*first, *(word for command in others for word in ("then", *command))]
+    return program(*line, start=("-c", SEVERAL), **options)
+
+
+def program(
+    *arguments: object,
+    flags: tuple[str, ...] = (),
+    start: Any = ("-m", "makemore_bp"),
+    **options: Any,
+) -> Any:
     """Runs the command in a process; ``env`` is added to the environment, None takes away."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     python = [*options.pop("before", ()), sys.executable, *flags]
     return subprocess.run(
-        [*python, "-m", "makemore_bp", *map(str, arguments)],
+        [*python, *start, *map(str, arguments)],
         env={key: value for key, value in environment.items() if value is not None},
         capture_output=True,
         text=True,
@@ -100,11 +129,9 @@ def test_words_and_names_of_other_scripts_survive_the_locale_c(utf8: str, tmp_pa
     (place / name).write_text("zoë\nbjörn\n李娜\n" * 10, encoding="utf-8")
     (place / "run.yaml").write_text(f"data: {{path: {name}}}\n", encoding="utf-8")
     out = place / "läuft"
-    arguments = ["train", place / "run.yaml", *overrides(), "--out", out]
-    info = ["data", "info", place / name]
-    for command in (arguments, ["sample", out, "-n", 3], info):
-        answer = program(*command, env=locale)
-        assert answer.returncode == 0 and "Traceback" not in answer.stderr, answer.stderr
+    train = ["train", place / "run.yaml", *overrides(), "--out", out]
+    answer = several(train, ["sample", out, "-n", 3], ["data", "info", place / name], env=locale)
+    assert answer.returncode == 0 and "Traceback" not in answer.stderr, answer.stderr
 
 
 def test_a_name_that_is_no_unicode_is_refused_or_used_but_never_a_traceback(words: Path) -> None:
@@ -171,10 +198,9 @@ def test_data_that_is_gone_is_needed_only_by_what_reads_it(
     assert cli("train", "--resume", run, *named).code == 0
 
 
-@pytest.mark.parametrize("flag", ["-O", "-OO"])
-def test_python_may_leave_out_assertions_and_documentation(flag: str, words: Path) -> None:
+def test_python_may_leave_out_assertions_and_documentation(words: Path) -> None:
     out = words.parent / "run"
-    answer = program("train", *overrides(f"data.path={words}"), "--out", out, flags=(flag,))
+    answer = program("train", *overrides(f"data.path={words}"), "--out", out, flags=("-OO",))
     assert answer.returncode == 0 and "Traceback" not in answer.stderr, answer.stderr
 
 

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from tests.processes import Command
+from tests.processes import Command, finished, started
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = f"'{sys.executable}' -m makemore_bp"
@@ -67,19 +68,33 @@ def test_a_stream_that_cannot_be_written_is_no_traceback(
     assert (answer.returncode, answer.stderr.strip(), answer.stdout) == (code, told, "")
 
 
-def test_samples_may_be_cut_off_by_head_and_their_stream_may_be_closed(run: Path) -> None:
-    answer = in_shell("{} sample run -n 100000 | head -n 2; {} sample run >&-", run.parent)
+def test_samples_may_be_cut_off_by_head(run: Path) -> None:
+    answer = in_shell("{} sample run -n 100000 | head -n 2", run.parent)
     assert answer.returncode == 0 and answer.stderr == ""
     assert len(answer.stdout.splitlines()) == 2
 
 
+def test_the_stream_of_samples_may_be_closed(run: Path) -> None:
+    answer = finished("sample", run, streams={1: None})
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def unread(*arguments: object, cwd: Path) -> tuple[int, str]:
+    """The exit code and the errors of a command whose output goes into a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer):
+        answer = finished(*arguments, cwd=cwd, streams={1: writer})
+    return answer.returncode, answer.stderr
+
+
 def test_a_table_that_nobody_reads_leaves_the_answer_as_it_is(run: Path) -> None:
     """1 would say that a gradient is wrong, 0 that none is."""
-    for line in ("{} eval run", "{} gradcheck --samples 0", "{} report run --terminal"):
-        answer = in_shell(f"{line} | true", run.parent)
-        assert (answer.returncode, answer.stderr) == (0, "")
+    for line in ("eval run", "gradcheck --samples 0", "report run --terminal"):
+        assert unread(*line.split(), cwd=run.parent) == (0, "")
     (run.parent / "wrong.py").write_text("dlogits = logits\n")
-    assert in_shell("{} gradcheck --file wrong.py | true", run.parent).returncode == 1
+    code, _ = unread("gradcheck", "--file", "wrong.py", cwd=run.parent)
+    assert code == 1
 
 
 def messages(end: socket.socket) -> list[bytes]:
@@ -92,9 +107,8 @@ def test_words_are_written_in_blocks_where_nobody_watches(unbuffered: str, run: 
     if sys.platform != "linux":
         pytest.skip("this system has no sockets that keep messages apart")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-m", "makemore_bp", "sample", str(run), "-n", "5000"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
-    with ours, subprocess.Popen(command, stdout=theirs.fileno(), env=environment) as process:
+    options = {"streams": {1: theirs.fileno()}, "env": {"PYTHONUNBUFFERED": unbuffered}}
+    with ours, started("sample", run, "-n", 5000, **options) as process:
         theirs.close()
         blocks = messages(ours)
         assert process.wait() == 0
@@ -116,34 +130,55 @@ def test_a_terminal_sees_words_as_they_come(
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_and_a_full_disk_end_a_sample_alike_with_and_without_a_buffer(
+def test_a_reader_that_goes_ends_a_sample_with_and_without_a_buffer(
     unbuffered: str, run: Path
 ) -> None:
-    sample = f"PYTHONUNBUFFERED={unbuffered} {{}} sample run -n"
-    cut = in_shell(f"{sample} 1000000000 | head -n 2", run.parent)
-    assert (cut.returncode, len(cut.stdout.splitlines()), cut.stderr) == (0, 2, "")
+    with endless_sample(run, unbuffered) as (process, words):
+        assert words.readline() and words.readline()
+        words.close()
+        assert (process.wait(), process.said("stderr")) == (0, "")
+
+
+@pytest.mark.parametrize("number", [5, 100_000])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_ends_a_sample_with_and_without_a_buffer(
+    unbuffered: str, number: int, run: Path
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    for number in (5, 100_000):
-        full = in_shell(f"{sample} {number} >/dev/full", run.parent)
-        assert (full.returncode, full.stderr) == (2, "Error: No space left on device.\n")
+    with open("/dev/full", "w") as full:
+        options = {"streams": {1: full.fileno()}, "env": {"PYTHONUNBUFFERED": unbuffered}}
+        answer = finished("sample", run, "-n", number, **options)
+    assert (answer.returncode, answer.stderr) == (2, "Error: No space left on device.\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_an_interrupted_sample_ends_with_130(unbuffered: str, run: Path) -> None:
-    command = [sys.executable, "-m", "makemore_bp", "sample", str(run), "-n", "1000000000"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as process:
-        assert process.stdout is not None and process.stdout.read(1)
+    with endless_sample(run, unbuffered) as (process, words):
+        assert words.readline()
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate()
-    assert (process.returncode, told) == (130, b"")
+        words.read()
+        assert (process.wait(), process.said("stderr")) == (130, "")
+
+
+@contextlib.contextmanager
+def endless_sample(run: Path, unbuffered: str) -> Iterator[tuple[Command, IO[bytes]]]:
+    """A sample without end, and the pipe that its words come out of."""
+    reader, writer = os.pipe()
+    options = {"streams": {1: writer}, "env": {"PYTHONUNBUFFERED": unbuffered}}
+    with (
+        os.fdopen(reader, "rb") as words,
+        started("sample", run, "-n", 1_000_000_000, **options) as process,
+    ):
+        os.close(writer)
+        yield process, words
 
 
 def test_a_run_trains_without_any_stream(words: Path, tmp_path: Path) -> None:
-    line = "{} train --set data.path=words.txt --set train.steps=5 --set model.n_hidden=4 --out run"
-    answer = in_shell(f"{line} >&- 2>&- <&-", tmp_path)
+    values = ("data.path=words.txt", "train.steps=5", "model.n_hidden=4")
+    settings = [part for value in values for part in ("--set", value)]
+    closed = {0: None, 1: None, 2: None}
+    answer = finished("train", *settings, "--out", "run", cwd=tmp_path, streams=closed)
     assert answer.returncode == 0
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 5
 

@@ -97,7 +97,8 @@ def test_the_command_exits_with_1_and_one_paragraph(words: Path, tmp_path: Path,
     overrides = ["--set", f"data.path={words}", "--set", "train.lr=1e30", "--set", "train.steps=9"]
     answer = cli("train", *overrides, "--set", "model.n_hidden=4", "--out", tmp_path / "run")
     assert answer.code == 1 and answer.out == ""
-    assert answer.err.startswith("Error: The run has diverged") and answer.err.count("\n") == 1
+    errors = [line for line in answer.err.splitlines() if line.startswith("Error: ")]
+    assert errors == [answer.err.splitlines()[-1]] and "The run has diverged" in errors[0]
 
 
 def test_a_weight_decay_that_takes_off_more_than_there_is_is_named(
