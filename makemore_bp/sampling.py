@@ -118,11 +118,11 @@ class Sampler:
         logits = self._network.logits(
             saved.parameters, statistics.bnmean, statistics.bnvar, context
         )
-        logits = logits.double() / settings.temperature
+        logits = logits.double().div_(settings.temperature)
         if settings.top_k is not None and settings.top_k < logits.shape[1]:
             least = logits.topk(settings.top_k, 1).values[:, -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        return F.softmax(logits, 1).cumsum(1)
+        return F.softmax(logits, 1).cumsum_(1)  # in place: fresh memory costs more than the sums
 
 
 def unseen(words: Iterator[str], known: Collection[str], patience: int = 100_000) -> Iterator[str]:

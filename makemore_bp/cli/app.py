@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _code(stopped: SystemExit) -> int | str | None:
-    """The exit code; where nobody has read the help or a usage message to its end (`| head`), that
+    """The exit code; or, if the help or a usage message was not read to its end (`| head`), that
     of the help or the message."""
     unread = stopped.__context__
     if isinstance(unread, BrokenPipeError):

@@ -185,6 +185,10 @@ def _parsed(typed: str) -> Setting:
             place=_whole(place),
         )
     if is_text(key):
+        if any("\ud800" <= character <= "\udfff" for character in text):  # no YAML could hold it
+            raise RequestError(
+                "{place}: this is not Unicode text. Rename the file.", place=_whole(place)
+            )
         chosen = absolute(text, Path.cwd()) if key == "data.path" and text else text
         return Setting(key, chosen, place)
     try:

@@ -83,8 +83,6 @@ class Data(_Section):
     def _can_be_a_path(cls, value: str) -> str:
         if not value or "\0" in value:
             raise ValueError("a path is not empty and holds no NUL character")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("a path holds only Unicode text; rename the file")
         if len(value.encode(errors="surrogatepass")) > MAX_PATH:
             raise ValueError(f"a path has at most {MAX_PATH:,} bytes")
         return value

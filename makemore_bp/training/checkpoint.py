@@ -42,7 +42,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # what Windows needs to leave bytes as the
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run just before ``step``: so many minibatches have been trained on."""
+    """A run just before ``step``, which is the number of minibatches that it was trained on."""
 
     config: Config
     step: int

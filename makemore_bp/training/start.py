@@ -184,6 +184,12 @@ def refuse_other_data(saved: Checkpoint, data: Dataset, config: Config | None = 
             then=saved.data_sha256[:12],
             put_back=_PUT_BACK,
         )
+    if data.vocabulary != saved.vocabulary:
+        raise RequestError(
+            "{path} gives other characters than when this run began: byte order marks inside it "
+            "are left out. Train again into another folder.",
+            path=configs.data_path(config.data.path),
+        )
 
 
 def refuse_device(config: Config, ranks: Group) -> None:

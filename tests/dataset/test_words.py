@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from makemore_bp import config, dataset
-from makemore_bp.dataset import statistics, words
+from makemore_bp.dataset import mapped, statistics, words
 from makemore_bp.errors import RequestError
 
 
@@ -126,3 +126,18 @@ def test_two_forms_of_a_word_are_remarked_on(tmp_path: Path) -> None:
 def test_the_default_leaves_every_word_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path, TWO_FORMS.encode())
     assert words.read_all(path, config.Data().normalize).words == TWO_FORMS.split()
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder_for_the_encoded_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    for name in (mapped.FOLDER, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RequestError, match="MAKEMORE_BP_CACHE"):
+        mapped.folder()
+    monkeypatch.setenv(mapped.FOLDER, "/there")
+    assert mapped.folder() == Path("/there")

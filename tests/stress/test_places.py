@@ -143,7 +143,7 @@ def test_a_name_that_is_no_unicode_is_refused_or_used_but_never_a_traceback(word
     here = words.parent
     assert finished("data", "info", name, cwd=here).returncode == 0
     refused = finished("train", *overrides(), "--set", f"data.path={name}", cwd=here)
-    assert refused.returncode == 2 and "only Unicode text; rename the file" in refused.stderr
+    assert refused.returncode == 2 and "not Unicode text. Rename the file" in refused.stderr
     run = finished("train", *overrides("data.path=words.txt"), "--out", name + "run", cwd=here)
     assert run.returncode == 0 and "\\udcff" in run.stdout
 
