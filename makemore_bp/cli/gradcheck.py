@@ -129,8 +129,8 @@ def gradcheck(
     ]
     if sum(asked) > 1:
         raise RequestError(
-            "--explain, --solution, --case and --file do not go together, but for --solution with "
-            "--file. Take one of them."
+            "--explain, --solution, --case and --file do not go together. Take one of them. "
+            "(--solution with --file shows your lines repaired.)"
         )
     if file is None and (loss is not None or gradient):
         raise RequestError("--loss and --gradient go with --file.")

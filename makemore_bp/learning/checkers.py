@@ -21,6 +21,7 @@ from makemore_bp.learning.notebook import in_cells, read_source, source_of
 from makemore_bp.processes import Child, environment
 
 TIMEOUT = 30.0  # seconds
+LEAVING = 2.0  # seconds that the worker may take to end by itself
 Request = dict[str, Any]
 
 
@@ -46,6 +47,8 @@ class Checkers:
     ) -> None:
         if self._worker is not None:
             self._worker.end_input()
+            if kind is None:
+                self._worker.wait(LEAVING)
             self._worker.kill()
         self._folder.cleanup()
 

@@ -39,6 +39,9 @@ def serve() -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _answer(folder: Path) -> None:
@@ -130,3 +133,4 @@ if __name__ == "__main__":
         once(Path(sys.argv[2]))
     else:
         serve()
+        os._exit(0)  # there is nothing to tidy up, and PyTorch takes its time

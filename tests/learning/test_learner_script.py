@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from makemore_bp.errors import RequestError
-from makemore_bp.learning.checkers import Checkers
+from makemore_bp.learning.checkers import Checkers, request
 from makemore_bp.learning.failure import paragraph
 from makemore_bp.learning.reading import read_script
 from makemore_bp.learning.scope import scope_of
@@ -316,3 +317,22 @@ def test_a_pass_that_is_fused_in_parts_owes_only_what_lies_outside_them() -> Non
     assert "probs" not in scope.expected
     assert "bndiff" not in scope.expected
     assert {"bnbias", "hprebn", "C"} <= set(scope.expected)
+
+
+def test_a_file_is_checked_where_the_system_has_no_fork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fork")
+    path = tmp_path / "my_backward.py"
+    path.write_text(CROSS_ENTROPY)
+    with Checkers() as alone:
+        assert alone.check(path)["passed"]
+
+
+def test_many_files_are_answered_in_their_order(checkers: Checkers, tmp_path: Path) -> None:
+    asked = []
+    for number, source in enumerate((CROSS_ENTROPY, "x = = 1\n", BATCHNORM)):
+        path = tmp_path / f"{number}.py"
+        path.write_text(source)
+        asked.append(request(path))
+    assert [answer["passed"] for answer in checkers.answers(asked)] == [True, False, True]

@@ -33,8 +33,9 @@ class Blame:
         self._shown = str(home.place)
         self._hint = truth.idea(name)
 
-    def aliased(self, value: Tensor) -> Diagnosis | None:
-        """The gradient was better before a statement changed it by way of another name."""
+    def aliased(self, value: Tensor, lines_are_right: bool) -> Diagnosis | None:
+        """The gradient was better before a statement changed it by way of another name: nearer to
+        the truth, or what its own lines rightly make of wrong inputs."""
         place, units = self._home.place, self._home.block.units
         last = self._home.writes[-1]
         before = place.get(units[last].after.names)
@@ -42,7 +43,8 @@ class Blame:
         if harm is None or not isinstance(before, Tensor) or before.shape != value.shape:
             return None
         true = self._truth.reference[self._name]
-        if before.shape != true.shape or scale(before - true) >= scale(value - true):
+        nearer = before.shape == true.shape and scale(before - true) < scale(value - true)
+        if not nearer and not (lines_are_right and not torch.equal(before, value)):
             return None
         line = self._segment(harm.node).splitlines()[0].strip()
         text = (

@@ -20,7 +20,7 @@ FUNCTIONS = ("exp", "log", "tanh", "sqrt", "rsqrt", "sigmoid", "relu", "abs", "s
              "expm1")  # fmt: skip
 STARTS = ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "zeros", "ones",
           "empty", "clone")  # fmt: skip
-AXES = (0, 1, 2, -1)
+OPERATIONS = ("add", "sub", "mul", "div", "matmul")
 
 
 def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
@@ -32,6 +32,8 @@ def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
         yield from _function(node, name, subject, words, show)
     elif name in ("view", "reshape", "transpose", "permute", "flatten") and subject is not None:
         yield from _layout(node, name, subject, words, show)
+    elif name in OPERATIONS:
+        yield from _operation(node, name, show)
     elif name in STARTS:
         yield from _start(node, name, subject, words, show)
     elif name in ("index_put_", "index_put") and not any(
@@ -72,13 +74,12 @@ def flag(spot: Spot, node: ast.Constant) -> Changes:
     elif name in ("keepdim", "keepdims"):
         text = "the sum keeps an axis of length 1" if node.value else "the sum drops an axis"
         yield ast.Constant(not node.value), Kind.reduction, f"{text}: look at keepdim", 1.5
+    elif name == "unbiased":
+        text = f"unbiased={node.value} is not what the forward pass does: it divides by n - 1"
+        yield ast.Constant(not node.value), Kind.factor, text, 2
     else:
-        yield (
-            ast.Constant(not node.value),
-            Kind.operation,
-            f"{bool(node.value)} is the wrong way",
-            2,
-        )
+        text = f"{bool(node.value)} is the wrong way"
+        yield ast.Constant(not node.value), Kind.operation, text, 2
 
 
 def _reduction(node: ast.Call, name: str, subject: ast.expr, show: Show) -> Changes:
@@ -174,10 +175,23 @@ def _function(
         if other != name:
             text = f"{name} of {inner} stands where {other} belongs"
             yield _renamed(node, other), Kind.operation, text, 2.4
+    if name == "tanh":
+        text = f"{show(node)} is the function of the forward pass where its slope belongs"
+        square = ast.BinOp(subject, ast.Pow(), ast.Constant(2))
+        yield ast.BinOp(ast.Constant(1.0), ast.Sub(), square), Kind.operation, text, 2.6
     slope = _SLOPES.get(name)
     if slope is not None:
         text = f"{show(node)} is the function of the forward pass itself where its slope belongs"
         yield slope(node, subject), Kind.operation, text, 3
+
+
+def _operation(node: ast.Call, name: str, show: Show) -> Changes:
+    """torch.add for torch.mul and its like."""
+    for other in OPERATIONS:
+        if other != name:
+            kind = Kind.sign if {name, other} == {"add", "sub"} else Kind.operation
+            text = f"{show(node)} has {name} where {other} belongs"
+            yield _renamed(node, other), kind, text, 2
 
 
 def _one_minus_square(node: ast.expr, _: ast.expr) -> ast.expr:

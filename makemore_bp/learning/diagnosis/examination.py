@@ -112,9 +112,11 @@ class _Examiner:
 
     def _judged(self, name: str, home: Home, found: Finding) -> Finding:
         blame = Blame(self.blocks, home, name, self.truth)
-        aliased = blame.aliased(self.values[name]) if found.status != "exact" else None
-        if aliased is not None:
-            return _wrong(found, aliased)
+        if found.status != "exact":
+            lines_are_right = self._verdict(name, Bench(self.blocks, home, name, self.truth))
+            aliased = blame.aliased(self.values[name], lines_are_right is True)
+            if aliased is not None:
+                return _wrong(found, aliased)
         for last in home.definitions:
             bench = Bench(self.blocks, home, name, self.truth, last)
             final = last == home.definitions[-1]

@@ -143,10 +143,10 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
     if spot.called:
         return
     old = node.id
-    if old in SIZES or (old in words.integers and not spot.index):
+    if old in SIZES:
         yield from _size(old, words)
         return
-    pool = words.integers if spot.index and old in words.integers else words.floats
+    pool = words.integers if old in words.integers else words.floats
     for name in pool:
         if name != old:
             kind = Kind.place if spot.index else Kind.wrong_input

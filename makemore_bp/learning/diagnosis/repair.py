@@ -86,7 +86,9 @@ class Repairs:
         units = [unit for unit in self._bench.nodes if isinstance(unit.node, ast.AugAssign)]
         for order, unit in enumerate(units):
             text = f"this line does not belong there: {self._shown(unit.node)}"
-            edit = Edit(ast.Pass(), unit.node, None, Kind.extra_term, text, 2.4)
+            scales = isinstance(unit.node.op, ast.Mult | ast.Div)  # type: ignore[attr-defined]
+            kind = Kind.factor if scales else Kind.extra_term
+            edit = Edit(ast.Pass(), unit.node, None, kind, text, 2.4)
             yield Found(edit, unit.node, order)
 
     def _shared(self, site: ast.stmt) -> float:
