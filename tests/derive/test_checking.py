@@ -9,7 +9,7 @@ import torch
 
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.derive.named_truth import NamedTruth
-from makemore_bp.learning.derive.own_network import has_own_forward, own_network_check
+from makemore_bp.learning.derive.own_network import is_own_network, own_network_check
 from makemore_bp.learning.derive.reading import forward_of
 from makemore_bp.learning.derive.recorder import record
 from tests.derive.derive_helpers import blamed, judged, statuses
@@ -142,16 +142,16 @@ def test_a_file_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(MLP + "print('hello')\nraise ValueError('later')\n")
     verdict = own_network_check(path)
-    plain = verdict.as_json()
+    plain = verdict.as_answer()
     assert not verdict.passed
-    assert plain["error"] == "line 22: ValueError: later"
+    assert plain["error"]["text"] == "line 22: ValueError: later"
     assert plain["output"] == "hello\n"
     assert all(tensor["status"] in ("exact", "close") for tensor in plain["tensors"])
 
 
 def test_a_file_with_a_loss_has_a_forward_pass_of_its_own() -> None:
-    assert has_own_forward(MLP)
-    assert not has_own_forward("dlogits = probs.clone()\n")
+    assert is_own_network(MLP)
+    assert not is_own_network("dlogits = probs.clone()\n")
 
 
 def test_a_truth_by_names_adds_up() -> None:

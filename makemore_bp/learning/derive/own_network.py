@@ -44,8 +44,7 @@ class OwnNetwork:
             "expected": len(tensors),
             "exercise": None,
             "next": None,
-            "error": error
-            and {"kind": "stopped", "line": None, "code": "", "text": error, "names": []},
+            "error": error and _stopped(error),
             "timed_out": False,
             "too_much_output": False,
             "lent": [],
