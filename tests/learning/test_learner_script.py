@@ -12,6 +12,7 @@ from makemore_bp.errors import RequestError
 from makemore_bp.learning.check import LearnerCheck, check_learner
 from makemore_bp.learning.scope import scope_of
 from makemore_bp.learning.script import LearnerResult, run_learner
+from tests.experiments.experiment_helpers import alive
 from tests.learning.learner_faults import BATCHNORM, CROSS_ENTROPY, OP_BY_OP
 from tests.learning.learner_helpers import batch, run_here
 
@@ -224,13 +225,17 @@ def test_what_a_script_has_forked_is_gone_afterwards(tmp_path: Path) -> None:
     mark = tmp_path / "alive"
     source = (
         "import os, time\n"
-        "if os.fork() == 0:\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
         "    time.sleep(4)\n"
         f"    open({str(mark)!r}, 'w')\n"
-        "    os._exit(0)\n" + FIRST
+        "    os._exit(0)\n"
+        "print(child)\n" + FIRST
     )
-    assert set(run(tmp_path, source).gradients) == {"dlogprobs"}
-    time.sleep(4.5)
+    result = run(tmp_path, source)
+    assert set(result.gradients) == {"dlogprobs"}
+    while alive(int(result.output)):
+        time.sleep(0.01)
     assert not mark.exists()
 
 
