@@ -69,3 +69,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Called by ``%load_ext makemore_bp`` in a notebook."""
+    from makemore_bp.learning.live.magic import load
+
+    load(shell)

@@ -71,13 +71,30 @@ def gradcheck(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=86_400, help="Seconds that --file may take.")
     ] = 30.0,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check --file each time it is saved.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="PAGE",
+            help="Write the pass as a picture: one HTML page.",
+            show_default=False,
+        ),
+    ] = None,
     explain: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Derive one gradient.", show_default=False),
     ] = None,
     solution: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Show the line of one gradient.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Show the line of one gradient; with --file, your own lines repaired (NAME: all, "
+            "or one gradient).",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -87,12 +104,22 @@ def gradcheck(
     """
     from makemore_bp import config as configs
 
-    asked = [explain is not None, solution is not None, case is not None, file is not None]
+    asked = [
+        explain is not None,
+        solution is not None and file is None,
+        case is not None,
+        file is not None,
+    ]
     if sum(asked) > 1:
         raise RequestError(
-            "--explain, --solution, --case and --file do not go together. Take one of them."
+            "--explain, --solution, --case and --file do not go together, but for --solution with "
+            "--file. Take one of them."
         )
-    if explain is not None or solution is not None:
+    if watch and (file is None or html is not None or solution is not None or as_json):
+        raise RequestError("--watch goes with --file, and without --html, --solution and --json.")
+    if html is not None and (explain is not None or case is not None):
+        raise RequestError("--html goes with --file or with a configuration's own pass.")
+    if file is None and (explain is not None or solution is not None):
         _tell(explain, solution)
         return
     chosen = {
@@ -105,17 +132,18 @@ def gradcheck(
     if native and config is None:
         overrides = ["backward.cross_entropy=fused", "backward.batchnorm=fused", *overrides]
     resolved = configs.load(config or DEFAULT, [*overrides, *(set_ or [])])
-    if launch.place() is not None and (case is not None or file is not None or native):
+    alone = (case is not None, file is not None, native, html is not None)
+    if launch.place() is not None and any(alone):
         raise RequestError(
-            "Under torchrun the pass over several ranks is checked: leave out --case, --file "
-            "and --engine native, or leave out torchrun."
+            "Under torchrun the pass over several ranks is checked: leave out --case, --file, "
+            "--html and --engine native, or leave out torchrun."
         )
     if case is not None:
         passed = _cases(case, as_json)
     elif file is not None:
-        passed = _learner(file, resolved, timeout, as_json)
+        passed = _learner(file, resolved, timeout, solution, as_json, html, watch)
     else:
-        passed = _engine(resolved, engine, samples, as_json)
+        passed = _engine(resolved, engine, samples, as_json, html)
     if not passed:
         raise typer.Exit(1)
 
@@ -130,7 +158,7 @@ def _tell(explain: str | None, solution: str | None) -> None:
         print(derivations.solution(solution))
 
 
-def _engine(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
+def _engine(resolved: Config, engine: str, samples: int, as_json: bool, html: Path | None) -> bool:
     """Checks the gradients that an engine computes: those of one process, or of all ranks."""
     from makemore_bp.cli.gradcheck_tables import show_check
     from makemore_bp.gradcheck.batch import first_step
@@ -154,6 +182,10 @@ def _engine(resolved: Config, engine: str, samples: int, as_json: bool) -> bool:
         print(json.dumps({**found.as_json(), "passed": passed, **more}))
     else:
         show_check(found, differences, _title(resolved, engine) + _of_ranks(ranks.size))
+    if html is not None:
+        from makemore_bp.cli.picture import write_walk
+
+        write_walk(html, found, first.batch, _title(resolved, engine))
     return passed
 
 
@@ -198,20 +230,40 @@ def _cases_as_json(outcomes: list[Any]) -> dict[str, Any]:
     }
 
 
-def _learner(path: Path, resolved: Config, timeout: float, as_json: bool) -> bool:
+def _learner(
+    path: Path,
+    resolved: Config,
+    timeout: float,
+    solution: str | None,
+    as_json: bool,
+    html: Path | None,
+    watch: bool,
+) -> bool:
     from makemore_bp.cli.learner_tables import show_learner
-    from makemore_bp.gradcheck.batch import first_step
-    from makemore_bp.learning.check import check_learner
+    from makemore_bp.learning.checkers import Checkers
+    from makemore_bp.learning.notebook import read_source
 
     if resolved.train.dropout:
         raise RequestError(
             "--file checks the lecture's network, which has no dropout, and train.dropout is "
-            f"{resolved.train.dropout:g}. Add --set train.dropout=0."
+            "{dropout:g}. Add --set train.dropout=0.",
+            dropout=resolved.train.dropout,
         )
-    batch = first_step(resolved).batch
-    found = check_learner(path, batch.parameters, batch.Xb, batch.Yb, timeout)
+    config = resolved.model_dump(mode="json")
+    if watch:
+        from makemore_bp.cli.watch import watch_file
+
+        watch_file(path, timeout, config)
+        return True
+    with Checkers() as checkers:
+        answer = checkers.check(path, timeout, config, page=html is not None)
+    page = answer.pop("page", "")
     if as_json:
-        print(json.dumps(found.as_json()))
+        print(json.dumps(answer))
     else:
-        show_learner(found)
-    return found.passed
+        show_learner(answer, read_source(path).text, solution)
+    if html is not None:
+        from makemore_bp.cli.picture import write_page
+
+        write_page(html, page)
+    return bool(answer["passed"])

@@ -2,100 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from makemore_bp.cli.gradcheck_tables import tensor_table
-from makemore_bp.cli.tables import output
-from makemore_bp.learning.check import LearnerCheck
+from makemore_bp.cli.tables import FoldedTable, output
+from makemore_bp.learning.answer import Answer
+from makemore_bp.learning.wording import Blame, worded
 from makemore_bp.text import visible
 
 OUTPUT_LINES = 20  # of what the script printed
+STYLES = {
+    "wrong": "bold red",
+    "inherits": "yellow",
+    "shape": "bold red",
+    "missing": "dim",
+}
 
 
-def show_learner(check: LearnerCheck) -> None:
-    """The table, then every mistake with its diagnosis, then what comes next."""
-    out = output()
-    _show_output(check)
-    out.print(tensor_table(check.reports))
-    for heading, paragraphs in _blamed(check):
-        out.print(Text(heading, style="bold red"))
-        for paragraph in paragraphs:
-            out.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False))
-    for line in _remarks(check):
+def show_learner(answer: Answer, text: str, solution: str | None = None) -> None:
+    """The table, then every mistake with its diagnosis, then what comes next. ``text`` is the
+    learner's file; ``solution`` names the gradient whose line is shown repaired, or ``all``."""
+    out, said = output(), worded(answer, text, solution)
+    _show_output(answer)
+    out.print(_table(answer))
+    for blame in said.blames:
+        _show_blame(blame)
+    for line in (*said.reasons, *said.remarks):
         out.print(line)
-    if check.result.error is not None:
-        out.print(Text("The file did not come to its end.", style="bold red"))
-        out.print(Padding(Text(check.result.error.paragraph()), (0, 0, 0, 2), expand=False))
-    out.print(_verdict(check))
+    if said.failure:
+        out.print(Text(said.ended, style="bold red"))
+        out.print(_indented(said.failure))
+    out.print(said.verdict)
 
 
-def _show_output(check: LearnerCheck) -> None:
-    lines = check.result.output.splitlines()
+def _indented(text: str) -> Padding:
+    return Padding(Text(text), (0, 0, 0, 2), expand=False)
+
+
+def _show_output(answer: Answer) -> None:
+    lines = answer["output"].splitlines()
     if lines:
         out = output()
         out.print("Printed by the file:")
         for line in lines[:OUTPUT_LINES]:
-            out.print(Padding(Text(visible(line, 200)), (0, 0, 0, 2), expand=False))
+            out.print(_indented(visible(line, 200)))
         if len(lines) > OUTPUT_LINES:
             out.print(f"  ... and {len(lines) - OUTPUT_LINES:,} lines more (--json has them)")
 
 
-def _blamed(check: LearnerCheck) -> Iterator[tuple[str, list[str]]]:
-    for report in check.reports:
-        finding = check.findings[report.name]
-        if finding.diagnosis is not None:
-            kind = finding.diagnosis.kind
-            told = [visible(finding.diagnosis.text, 1000), f"Idea: {finding.diagnosis.hint}"]
-            yield f"d{report.name}, {_line(check, report.name)}: {kind}", told
-        elif report.status == "shape" and report.got is not None:
-            got = " x ".join(map(str, report.got)) or "a scalar"
-            expected = " x ".join(map(str, report.shape))
-            yield (
-                f"d{report.name} (shape)",
-                [f"It is {got}, and must be {expected}, as its tensor."],
-            )
+def _table(answer: Answer) -> Table:
+    table = FoldedTable()
+    for heading in ("tensor", "shape", "status"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("largest difference", justify="right")
+    table.add_column("ulp", justify="right")
+    for tensor in answer["tensors"]:
+        shape = " x ".join(map(str, tensor["shape"]))
+        row = [tensor["name"], shape, tensor["status"], *_distances(tensor)]
+        table.add_row(*row, style=STYLES.get(tensor["status"]))
+    return table
 
 
-def _line(check: LearnerCheck, name: str) -> str:
-    """Where the gradient was given its last value."""
-    return f"line {check.result.evidence.history['d' + name][-1].line}"
+def _distances(tensor: Mapping[str, Any]) -> tuple[str, str]:
+    if tensor.get("got") is not None:
+        return f"got {' x '.join(map(str, tensor['got'])) or 'a scalar'}", ""
+    if tensor["max_abs_diff"] is None or tensor["max_ulp"] is None:
+        return "", ""
+    difference = f"{tensor['max_abs_diff']:.1e}" if tensor["max_abs_diff"] else "0"
+    # Across zero, or at a not-a-number, steps are counted in billions and say nothing.
+    return difference, f"{tensor['max_ulp']:,}" if tensor["max_ulp"] < 1_000_000 else "> 1,000,000"
 
 
-def _remarks(check: LearnerCheck) -> Iterator[str]:
-    result = check.result
-    reasons: dict[str, list[str]] = {}
-    for report in check.reports:
-        finding = check.findings[report.name]
-        if finding.unfinished:
-            yield f"d{report.name}: {visible(finding.unfinished, 1000)}"
-        if finding.why_close:
-            reasons.setdefault(finding.why_close, []).append(f"d{report.name}")
-    for reason, names in reasons.items():
-        yield f"{', '.join(names)} close, not exact: {visible(reason, 1000)}"
-    for name, mutation in result.mutated.items():
-        yield (
-            f"Line {mutation.line} changes {name}, a tensor of the forward pass, in place; "
-            "all that reads it afterwards sees other numbers. Take a .clone() first."
-        )
-    for note in result.notes:
-        yield visible(note, 1000)
-    if result.lent:
-        yield f"Not defined in the file, so autograd's were lent to it: {', '.join(result.lent)}."
-    if result.hidden:
-        yield f"Defined inside functions only, so not checked: {', '.join(result.hidden)}."
-    if result.unknown:
-        shown = ", ".join(visible(name, 60) for name in result.unknown)
-        yield f"No gradient of the lecture's has the name {shown}."
-
-
-def _verdict(check: LearnerCheck) -> str:
-    right = f"{len(check.right)} of {len(check.scope.expected)} gradients are right."
-    if check.passed:
-        return f"{right} Done."
-    wrong = [f"d{r.name}" for r in check.reports if r.status in ("wrong", "shape")]
-    mend = f" To mend: {', '.join(wrong)}." if wrong else ""
-    following = f" Next: {check.next}." if check.next else ""
-    return right + mend + following
+def _show_blame(blame: Blame) -> None:
+    """A heading with the line at fault, that line with the place in it, and what is wrong."""
+    out = output()
+    out.print(Text(blame.heading, style="bold red"))
+    for line in blame.code:
+        out.print(Padding(Text(line, style="dim"), (0, 0, 0, 4), expand=False))
+    out.print(_indented(blame.text))
+    if blame.more:
+        out.print(_indented(blame.more))

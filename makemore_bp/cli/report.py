@@ -59,15 +59,16 @@ def report(
 
 def _write(run: Path, out: Path | None) -> None:
     require_matplotlib()
-    from makemore_bp.experiments.results import is_experiment
+    from makemore_bp.experiments import results
     from makemore_bp.report import output
     from makemore_bp.report.comparison import comparison
     from makemore_bp.report.observations import observe
     from makemore_bp.report.run_report import run_report
 
-    if is_experiment(run):
+    if results.is_experiment(run):
+        found = results.read_any(run)
         where = output.place(run, out)
-        page, pictures = comparison(run)
+        page, pictures = comparison(run, found)
     else:
         seen = observe(run)
         where = output.place(run, out)  # refused before the pictures are drawn
@@ -100,8 +101,8 @@ def tell_of_boxes(characters: set[str]) -> None:
     more = len(characters) - MENTIONED
     streams.tell(
         f"No installed font has {shown}{f' and {more:,} more characters' if more > 0 else ''}. "
-        "In the PNG files boxes stand in their place; the page is not affected. Install a font "
-        "that has them, such as Noto Sans CJK for Chinese, and draw again."
+        "A PNG file shows boxes in their place. Install a font that has them, such as Noto Sans "
+        "CJK for Chinese, and draw again."
     )
 
 

@@ -159,9 +159,6 @@ def _deep_copy(value: Any) -> Any:
     return {k: _deep_copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
-_END = "...\n"  # of a YAML document
-
-
 def override(key: str, value: Any) -> str:
     """``KEY=VALUE`` as --set reads it: a text as it stands, anything else as YAML."""
     return f"{key}={value if is_text(key) else flow(value)}"
@@ -169,13 +166,13 @@ def override(key: str, value: Any) -> str:
 
 def flow(value: Any) -> str:
     """A value as YAML on one line."""
-    if isinstance(value, float) and math.isfinite(value):
-        return repr(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
     plain = list(value) if isinstance(value, tuple) else value
     text: str = yaml.safe_dump(
         plain, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True
     )
-    return text.removesuffix(_END).strip()
+    return text.removesuffix("...\n").strip()
 
 
 def _parsed(typed: str) -> Setting:

@@ -25,6 +25,7 @@ MAX_BYTES = 4 * 2**30
 MARK = "\ufeff"  # the byte order mark
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _TAB = re.compile("\t")
 
 
@@ -121,6 +122,11 @@ def _bytes(path: Path) -> bytes:
 
 
 def _decode(raw: bytes, path: Path) -> str:
+    if raw.startswith(_POINTER):
+        raise RequestError(
+            "{path} is a pointer of Git LFS and not the file itself, which git lfs pull fetches.",
+            path=path,
+        )
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise RequestError("{path} is UTF-16 text. Save it as UTF-8.", path=path)
     try:

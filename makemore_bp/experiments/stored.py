@@ -34,7 +34,7 @@ def _in_range(value: float) -> float:
 
 
 Name = Annotated[str, AfterValidator(_folders_name)]
-Finite = Annotated[float, AfterValidator(_in_range), Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_in_range)]
 Step = Annotated[int, Field(ge=0, lt=2**53)]
 
 

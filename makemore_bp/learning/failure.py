@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from makemore_bp.learning.child import OUTPUT_LIMIT, Ended
 from makemore_bp.text import visible
+
+MESSAGE = 2000  # characters of an error's own message
 
 
 @dataclass(frozen=True)
 class LearnerError:
     """kind: the exception's class, or ``stopped``; line: of the script, None if unknown; code: that
-    line; text: what happened and what to do; names: what the line's names hold ("dh: (32, 64)")."""
+    line; text: what happened and what to do; names: what the line's names hold ("dh: (32, 64)");
+    why: for a script that was stopped, ``time``, ``output`` or ``ended``; ``scratch`` for a line
+    that defines nothing, after which the script was run on."""
 
     kind: str
     line: int | None
     code: str
     text: str
     names: tuple[str, ...] = ()
-
-    def paragraph(self) -> str:
-        """All of it, harmless for a terminal."""
-        where = f"Line {self.line}: " if self.line else ""
-        code = f"\n    {visible(self.code.strip(), 120)}" if self.code.strip() else ""
-        play = "\n    " + ", ".join(visible(name, 120) for name in self.names) if self.names else ""
-        return f"{where}{visible(self.text, 1200)}{code}{play}"
+    why: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as a mapping."""
@@ -39,25 +33,27 @@ class LearnerError:
             "code": self.code,
             "text": self.text,
             "names": list(self.names),
+            "ran_on": self.why == "scratch",
         }
 
 
-def error_of(event: Mapping[str, Any], source: str) -> LearnerError:
-    """The error that a journal's line tells of."""
-    kind, line = event["kind"], event["line"]
-    code = _line(source, line)
-    text = _explained(kind, event["text"], code, event)
-    return LearnerError(kind, line, code, text, tuple(event["names"]))
+def paragraph(error: dict[str, Any]) -> str:
+    """All of an error (as plain data), harmless for a terminal."""
+    at = error.get("where") or (f"line {error['line']}" if error["line"] else "")
+    where = f"{at.capitalize()}: " if at else ""
+    code = f"\n    {visible(error['code'].strip(), 120)}" if error["code"].strip() else ""
+    names = ", ".join(visible(name, 120) for name in error["names"])
+    return f"{where}{visible(error['text'], 1200)}{code}" + (f"\n    {names}" if names else "")
 
 
-def _line(source: str, number: int | None) -> str:
-    lines = source.splitlines()
-    return lines[number - 1] if number and number <= len(lines) else ""
-
-
-def _explained(kind: str, message: str, code: str, event: Mapping[str, Any]) -> str:
+def explained(
+    error: BaseException, code: str, missing: str | None, near: Sequence[str], later: bool
+) -> str:
+    """An exception in words. ``missing`` is the name that a NameError speaks of, ``near`` are names
+    like it, ``later`` says whether the script sets it somewhere."""
+    kind, message = type(error).__name__, _message(error)
     told = f"{kind}: {message}" if message else kind
-    if kind in ("SyntaxError", "IndentationError", "TabError") and code.lstrip()[:1] in "%!":
+    if isinstance(error, SyntaxError) and code.lstrip()[:1] in ("%", "!"):
         return (
             f"{told}. A line that starts with % or ! is a command to the notebook, not Python; "
             "remove it."
@@ -74,77 +70,44 @@ def _explained(kind: str, message: str, code: str, event: Mapping[str, Any]) -> 
             "because the backward pass is yours to write. Autograd's gradients are compared with "
             "yours without being asked; remove the call of backward()."
         )
-    if kind == "NameError":
-        return told + _name_hint(event)
+    if kind == "NameError" and missing:
+        return told + _about_name(missing, near, later)
     if kind in ("ModuleNotFoundError", "ImportError"):
         return f"{told}. torch, F and random are in scope already; nothing else is needed."
     if kind in ("FileNotFoundError", "IsADirectoryError", "PermissionError"):
         return f"{told}. The batch, the parameters and the forward pass are in scope already."
+    if "num_classes" in code or "one_hot" in code:
+        return f"{told}. F.one_hot(...) without num_classes makes as many columns as the largest " \
+               "index of this batch asks for; say num_classes=logits.shape[1]."  # fmt: skip
     if "must match the size" in message or "shapes cannot be multiplied" in message:
         return f"{told}. The shapes of what meets here do not fit together."
     return told
 
 
-def _name_hint(event: Mapping[str, Any]) -> str:
-    missing, near = event.get("missing"), [n for n in event.get("suggestion", ()) if n]
-    if near and missing not in near:
-        return f". Did you mean {' or '.join(near)}?"
-    if missing:
+def _about_name(missing: str, near: Sequence[str], later: bool) -> str:
+    others = [name for name in near if name != missing]
+    if later:
         return f". It is set further down, or only inside a function: {missing} has no value yet."
-    return ""
+    if others:
+        return f". Did you mean {' or '.join(others)}?"
+    return f". Nothing in the script sets {missing}, and the lecture's names do not include it."
 
 
-def stopped(
-    ended: Ended,
-    events: Sequence[Mapping[str, Any]],
-    stuck: Path,
-    path: Path,
-    source: str,
-    timeout: float,
-) -> LearnerError:
-    """The error of a script whose process ended before the script did."""
-    lines = [event["line"] for event in events if event["event"] == "statement"]
-    line = lines[-1] if lines else None
-    if ended.timed_out:
-        line = _line_when_stopped(stuck, path) or line
-        text = (
-            f"The script was still running after {timeout:g} seconds and was stopped. Does a loop "
-            "never end? What it had defined by then is checked; --timeout gives it more time."
-        )
-    elif ended.too_much_output:
-        text = (
-            f"The script printed more than {OUTPUT_LIMIT // 1000} kB and was stopped. What it had "
-            "defined by then is checked."
-        )
-    elif not events:
-        last = ended.output.strip().splitlines()[-1:] or [f"exit code {ended.code}"]
-        text = f"The process for the script could not be started: {last[0]}"
-    elif ended.code < 0:
-        text = (
-            f"The process was killed here by {_signal(-ended.code)}. Did it need too much memory?"
-        )
-    else:
-        text = (
-            f"The script ended its process here (exit code {ended.code}). What it had defined by "
-            "then is checked."
-        )
-    return LearnerError("stopped", line, _line(source, line), text)
-
-
-def _signal(number: int) -> str:
+def _message(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return str(error.msg)
     try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        return str(error)[:MESSAGE]
+    except Exception:  # an error class of the learner's own may not be able to show itself
+        return ""
 
 
-def _line_when_stopped(stuck: Path, path: Path) -> int | None:
-    """The innermost line of the script itself in the note that the process left (faulthandler)."""
-    try:
-        note = stuck.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    for file, line in re.findall(r'File "(.*)", line (\d+) in ', note):
-        if file == str(path).encode("ascii", "backslashreplace").decode():
-            return int(line)
-    return None
+def look(value: Any) -> str:
+    """What a value is, in a few words: its shape if it has one."""
+    if hasattr(value, "shape"):
+        return f"{tuple(value.shape)}"
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"

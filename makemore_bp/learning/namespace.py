@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import random
 import sys
 import types
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from makemore_bp.network.parameters import NAMES
 
+# The names of the lecture's first cells, where its data is read.
+WORDS = {"stoi", "itos", "words", "Xtr", "Ytr", "Xdev", "Ydev", "Xte", "Yte"}
 SEED = 2147483647  # of the generator g, the lecture's
 
 
@@ -40,10 +43,29 @@ def namespace(record: Mapping[str, Any], gradients: Mapping[str, Tensor]) -> dic
         "loss_fast": F.cross_entropy(record["logits"], record["Yb"]),
         "hpreact_fast": _batchnorm(record),
     }
+    names["display"] = lambda *_, **__: None
+    names["get_ipython"] = lambda: _Silent("ipython")
     for name, gradient in gradients.items():
         names[name].grad = gradient.clone()
     names["cmp"] = comparison(record, gradients)
     return names
+
+
+def words_of(data: Any) -> dict[str, Any]:
+    """The names of the lecture's first cells, for a data set: words, stoi, itos and the splits."""
+    vocabulary = data.vocabulary
+    itos = dict(enumerate([".", *vocabulary.characters]))
+    names: dict[str, Any] = {"stoi": {c: i for i, c in itos.items()}, "itos": itos}
+    for suffix, split in (("tr", data.train), ("dev", data.val), ("te", data.test)):
+        X, Y = split.batch(torch.arange(len(split)))
+        names |= {f"X{suffix}": X, f"Y{suffix}": Y}
+    return names | {"words": _spelt(itos, names["Ytr"])}
+
+
+def _spelt(itos: Mapping[int, str], Y: Tensor) -> list[str]:
+    """The words of the training split, letter by letter from its examples."""
+    letters = "".join(itos[id] for id in Y.tolist())
+    return letters.removesuffix(".").split(".")
 
 
 def _batchnorm(record: Mapping[str, Any]) -> Tensor:
@@ -68,7 +90,7 @@ def comparison(
         if truth is None:
             print(f"{label}there is no gradient of this name to compare with")
         elif not isinstance(dt, Tensor):
-            print(f"{label}is no tensor but {type(dt).__name__}")
+            print(f"{label}is not a tensor but {type(dt).__name__}")
         elif dt.shape != truth.shape:
             print(f"{label}shape {tuple(dt.shape)} where {tuple(truth.shape)} is expected")
         else:
@@ -81,7 +103,8 @@ def comparison(
 
 
 class _Silent(types.ModuleType):
-    """A module that draws nothing: whatever is asked of it can be called and does nothing."""
+    """A module that draws nothing: whatever is asked of it can be called, indexed, assigned to,
+    unpacked into any two or more, and does nothing."""
 
     __path__: list[str] = []  # noqa: RUF012  (a module's own attribute: it lets submodules load)
 
@@ -94,12 +117,33 @@ class _Silent(types.ModuleType):
         return self
 
     def __iter__(self) -> Any:
-        return iter((self, self))
+        return iter((self,) * _unpacked(sys._getframe(1)))
+
+    def __getitem__(self, _: Any) -> Any:
+        return self
+
+    def __setitem__(self, _: Any, __: Any) -> None: ...
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None: ...
+
+    def __len__(self) -> int:
+        return 2
+
+
+def _unpacked(frame: types.FrameType) -> int:
+    """How many names a frame is about to unpack into: ``fig, (a, b, c) = plt.subplots(3)``."""
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset >= frame.f_lasti and instruction.opname == "UNPACK_SEQUENCE":
+            return int(instruction.arg or 2) if instruction.offset == frame.f_lasti else 2
+    return 2
 
 
 def silence_matplotlib() -> None:
     """Lets the notebook's ``import matplotlib.pyplot as plt`` do no harm: no window can open, and
     the import works where matplotlib is not installed."""
     stub = _Silent("matplotlib")
-    sys.modules["matplotlib"] = stub
-    sys.modules["matplotlib.pyplot"] = stub
+    for name in ("matplotlib", "matplotlib.pyplot", "matplotlib.colors", "matplotlib.cm"):
+        sys.modules[name] = stub

@@ -7,14 +7,13 @@ which one it is in a comment, as the files of ``exercise new`` do: ``# Exercise 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from makemore_bp.learning.reading import exercise_of
 from makemore_bp.network import batchnorm, cross_entropy
 from makemore_bp.network.parameters import NAMES
-from makemore_bp.network.passes import LECTURE_ORDER, Network
-from makemore_bp.network.stage import Rule
+from makemore_bp.network.passes import LECTURE_ORDER
 
 CROSS_ENTROPY = frozenset(rule.__name__ for rule in cross_entropy.op_by_op.backward) - {"dlogits"}
 BATCHNORM = frozenset(rule.__name__ for rule in batchnorm.op_by_op.backward) - {
@@ -22,32 +21,23 @@ BATCHNORM = frozenset(rule.__name__ for rule in batchnorm.op_by_op.backward) - {
     "dbnbias",
     "dhprebn",
 }
-_TITLE = re.compile(r"^#\s*Exercise ([1-4])\b", re.MULTILINE)
-_FIRST_LINES = 2000  # characters in which the title is looked for
 
 
 @dataclass(frozen=True)
 class Scope:
     """What is asked for.
 
-    expected: tensors, in the lecture's order, whose gradients a complete file defines; rules: the
-    local rules to hold each to; exercise: 1 to 4, or None if the file is none of them.
+    expected: tensors, in the lecture's order, whose gradients a complete file defines; exercise:
+    1 to 4, or None if the file is none of them.
     """
 
     expected: tuple[str, ...]
-    rules: tuple[Rule, ...]
     exercise: int | None
 
     def next(self, defined: Collection[str]) -> str | None:
         """The first expected gradient (such as ``dlogprobs``) that is not among the defined."""
         missing = ("d" + name for name in self.expected if "d" + name not in defined)
         return next(missing, None)
-
-
-def exercise_of(source: str) -> int | None:
-    """The exercise that a file says it is, or None."""
-    found = _TITLE.search(source[:_FIRST_LINES])
-    return int(found[1]) if found else None
 
 
 def scope_of(defined: Collection[str], source: str = "") -> Scope:
@@ -57,11 +47,7 @@ def scope_of(defined: Collection[str], source: str = "") -> Scope:
         exercise = _recognised(names)
     fused_ce = exercise == 2 or (exercise != 1 and "dlogits" in names and not names & CROSS_ENTROPY)
     fused_bn = exercise == 3 or (exercise != 1 and "dhprebn" in names and not names & BATCHNORM)
-    network = Network.of(
-        cross_entropy="fused" if fused_ce else "op-by-op",
-        batchnorm="fused" if fused_bn else "op-by-op",
-    )
-    return Scope(_expected(exercise, names, fused_ce, fused_bn), network.rules, exercise)
+    return Scope(_expected(exercise, names, fused_ce, fused_bn), exercise)
 
 
 def _recognised(names: set[str]) -> int | None:

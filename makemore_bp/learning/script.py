@@ -1,259 +1,273 @@
-"""A learner's own backward pass: a plain script, run in a process of its own and watched.
+"""A learner's script: run as a plain script would be, and watched.
 
-The script finds the names that the lecture's notebook has in scope (see namespace) and is
-asked for nothing but to define gradients by the lecture's names: dlogprobs, dprobs, ...
+The script finds the names that the lecture's notebook has in scope (see ``namespace``) and is asked
+for nothing but to define gradients. An error ends the script, not the check.
 """
 
 from __future__ import annotations
 
-import json
-import stat
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+import ast
+import contextlib
+import difflib
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from makemore_bp.errors import RequestError
-from makemore_bp.files import cannot_read
-from makemore_bp.learning.child import Ended, run_module
-from makemore_bp.learning.diagnosis.evidence import Evidence, Mutation, Version
-from makemore_bp.learning.failure import LearnerError, error_of, stopped
+from makemore_bp.learning import source as sources
+from makemore_bp.learning.failure import LearnerError, explained, look
+from makemore_bp.learning.limits import Limits, StoppedError, Tee
+from makemore_bp.learning.places import tensor_meant
+from makemore_bp.learning.trace import RETURNED, Recorder, Source, Trace
 from makemore_bp.network.parameters import NAMES
-from makemore_bp.network.passes import LECTURE_ORDER, Network
-from makemore_bp.text import visible
 
-TIMEOUT = 30.0  # seconds
-LARGEST_FILE = 1_000_000  # bytes of a script
+SHOWN_NAMES = 12
 
 
-class HasGradients(Protocol):
-    """A reference: autograd's gradients by tensor name (``logits``, ``W1``, ...)."""
+class Script:
+    """One run. names: the namespace, afterwards as the script left it; error: why it did not come
+    to its end, or what failed that defines nothing; output: what it printed."""
 
-    @property
-    def gradients(self) -> Mapping[str, Tensor]: ...
-
-
-@dataclass(frozen=True)
-class LearnerResult:
-    """What a script left behind.
-
-    gradients: by name dx, as the script left them. evidence: how they came to be. record: the true
-    op-by-op forward pass. output: what it printed. lent: gradients that it reads and never defines;
-    it was given autograd's. hidden: gradients that it defines inside functions only. unknown:
-    d-names that are no gradient's. error: why it did not come to its end, None if it did.
-    """
-
-    path: Path
-    source: str
-    record: Mapping[str, Any]
-    gradients: Mapping[str, Tensor]
-    evidence: Evidence
-    output: str
-    lent: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    error: LearnerError | None = None
-    timed_out: bool = False
-    too_much_output: bool = False
+    def __init__(
+        self, text: str, path: str, names: Mapping[str, Any], tensors: Mapping[str, Any],
+        limits: Limits,
+    ) -> None:  # fmt: skip
+        """``tensors`` are those whose gradients are looked for, by name."""
+        self.text, self.path, self._limits, self._tensors = text, path, limits, tensors
+        module = types.ModuleType("__main__")
+        module.__file__ = path
+        self._module = module
+        self.names = module.__dict__
+        self.names.update(names)
+        self.source = Source(text, path, ast.Module([], []))
+        self.error: LearnerError | None = None
+        self._scratch: LearnerError | None = None
+        self.lent: tuple[str, ...] = ()
+        self.before_statement: Callable[[int, int], None] = lambda count, line: None
+        self._kept: list[str] = []
+        self._recorder: Recorder | None = None
 
     @property
-    def mutated(self) -> Mapping[str, Mutation]:
-        """The tensors of the forward pass that the script changed, by name."""
-        return self.evidence.mutated
+    def output(self) -> str:
+        """What the script printed."""
+        return "".join(self._kept)
 
-
-def read_script(path: Path) -> str:
-    """The text of a learner's file. Raises RequestError if there is none to run."""
-    shown = visible(str(path))
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise RequestError(f"{shown} is a folder; name a Python file with your backward pass.")
-        if not stat.S_ISREG(status.st_mode):
-            raise RequestError(f"{shown} is no regular file; name a Python file.")
-        if status.st_size > LARGEST_FILE:
-            raise RequestError(
-                f"{shown} has {status.st_size:,} bytes; no backward pass is so long."
-            )
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise RequestError(
-            f"{shown} does not exist. Name a Python file with your backward pass; "
-            "'makemore-bp exercise new' writes some to start from."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise cannot_read(path, error) from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise RequestError(
-            f"{shown}, line {line}: byte {raw[error.start]:#04x} is not UTF-8. Save the file as "
-            "UTF-8 text."
-        ) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise RequestError(f"{shown}, line {line}: a NUL character. Is this a Python file?")
-    if not text.strip():
-        raise RequestError(
-            f"{shown} is empty. Write your backward pass into it, beginning with dlogprobs."
-        )
-    return text
-
-
-def run_learner(
-    path: Path,
-    parameters: Mapping[str, Tensor],
-    Xb: Tensor,
-    Yb: Tensor,
-    timeout: float = TIMEOUT,
-    reference: HasGradients | None = None,
-) -> LearnerResult:
-    """Runs the script at ``path`` beside the forward pass of a batch Xb (n, block_size), Yb (n).
-
-    ``reference`` saves computing autograd's gradients anew. Raises RequestError if the file cannot
-    be read; whatever goes wrong in the script itself is told in the result.
-    """
-    source = read_script(path)
-    if reference is None:
-        from makemore_bp.gradcheck.batch import Batch
-        from makemore_bp.gradcheck.reference import reference as autograd_reference
-
-        reference = autograd_reference(Batch(Network(), parameters, Xb, Yb))
-    with torch.no_grad():
-        record = Network.of().forward({k: p.detach() for k, p in parameters.items()}, Xb, Yb)
-    with tempfile.TemporaryDirectory(prefix="makemore-bp-") as name:
-        folder = Path(name)
-        write_request(folder, path, source, timeout, record, reference.gradients)
-        ended = run_module("makemore_bp.learning.process", folder, timeout)
-        return collect(folder, path, source, record, reference.gradients, ended, timeout)
-
-
-def write_request(
-    folder: Path,
-    path: Path,
-    source: str,
-    timeout: float,
-    record: Mapping[str, Any],
-    gradients: Mapping[str, Tensor],
-    **more: Any,
-) -> None:
-    """Writes what the script's process reads."""
-    request = {
-        "path": str(path),
-        "source": source,
-        "timeout": timeout,
-        "threads": torch.get_num_threads(),
-        **more,
-    }
-    (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    tensors = {f"record/{k}": v for k, v in record.items() if isinstance(v, Tensor)}
-    tensors |= {f"gradient/{name}": gradients[name] for name in LECTURE_ORDER}
-    plain = {key: t.detach().cpu().contiguous().clone() for key, t in tensors.items()}
-    save_file(plain, folder / "inputs.safetensors")
-
-
-def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines that the script's process wrote; the last may be cut off."""
-    try:
-        lines = (folder / "journal.jsonl").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return
-    for line in lines.splitlines():
+    def parse(self) -> bool:
+        """Reads the text; False if it is not Python."""
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return
+            self.source = Source.parsed(self.text, self.path)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            self.error = self._syntax(error)
+            return False
+        return True
 
+    def lend(self, gradients: Mapping[str, Tensor]) -> None:
+        """Puts gradients (by tensor name) where the script will look for them and has none."""
+        known = ["d" + name for name in gradients]
+        self.lent = tuple(d[1:] for d in sources.read_only(self.source.tree, known))
+        for name in self.lent:
+            self.names["d" + name] = gradients[name].clone()
 
-def collect(
-    folder: Path,
-    path: Path,
-    source: str,
-    record: Mapping[str, Any],
-    expected: Mapping[str, Tensor],
-    ended: Ended,
-    timeout: float,
-) -> LearnerResult:
-    """The result of a script whose process has ended, from what it wrote into ``folder``."""
-    events = list(read_journal(folder))
-    history: dict[str, list[Version]] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
-    mutated: dict[str, Mutation] = {}
-    notes: list[str] = []
-    facts: dict[str, Any] = {"lent": [], "hidden": [], "shared": [], "unknown": []}
-    error: LearnerError | None = None
-    for event in events:
-        kind = event["event"]
-        if kind == "gradient":
-            true = expected[event["name"][1:]]
-            tensor = _tensor(folder, event, true.dtype)
-            shapes[event["name"]] = tuple(tensor.shape)
-            tensor = _broadcast(event["name"], tensor, true)
-            version = Version(event["step"], event["line"], event["source"], event["own"], tensor)
-            history.setdefault(event["name"], []).append(version)
-        elif kind == "gone":
-            history.pop(event["name"], None)
-        elif kind == "mutated":
-            tensor = _tensor(folder, event, torch.float32)
-            mutated[event["name"]] = Mutation(event["line"], event["source"], tensor)
-        elif kind == "note":
-            notes.append(f"line {event['line']}: {event['text']}")
-        elif kind == "error":
-            error = error_of(event, source)
-        else:
-            facts |= {key: value for key, value in event.items() if key in facts}
-    for name, versions in history.items():
-        shape = tuple(versions[-1].tensor.shape)
-        if shapes[name] != shape:
-            notes.append(
-                f"{name} has the shape {shapes[name]}, its tensor {shape}; broadcasting makes up "
-                "for it. sum(..., keepdim=True) keeps the shape."
+    def run(self) -> Trace:
+        """Runs the statements one after another."""
+        self._recorder = recorder = Recorder(self.source, self.names)
+        recorder.interrupt = self._interrupt
+        with self._going():
+            for statement in self.source.tree.body:
+                if not self._one(recorder.instrumented(statement), statement):
+                    break
+            else:
+                self._call_backward(recorder)
+        self.error = self.error or self._scratch
+        return recorder.trace()
+
+    def _interrupt(self) -> None:
+        assert self._recorder is not None
+        self.before_statement(self._recorder.count, self._recorder.line)
+        self._limits.check()
+
+    def define(self) -> bool:
+        """Runs the whole script unwatched, for what it defines; False if that failed."""
+        with self._going():
+            return all(
+                self.guarded(lambda s=s: self._execute(ast.Module([s], [])))  # type: ignore[misc]
+                for s in self.source.tree.body
             )
-    if error is None and not (events and events[-1]["event"] == "end"):
-        error = stopped(ended, events, folder / "stuck.txt", path, source, timeout)
-    return LearnerResult(
-        path=path,
-        source=source,
-        record=record,
-        gradients={name: versions[-1].tensor for name, versions in history.items()},
-        evidence=Evidence(
-            {name: tuple(versions) for name, versions in history.items()},
-            mutated,
-            frozenset(frozenset(names) for names in facts["shared"]),
-        ),
-        output=ended.output,
-        lent=tuple(facts["lent"]),
-        hidden=tuple(name for name in facts["hidden"] if name not in history),
-        unknown=tuple(facts["unknown"]),
-        notes=tuple(notes),
-        error=error,
-        timed_out=ended.timed_out,
-        too_much_output=ended.too_much_output,
+
+    def do(self, action: Callable[[], Any]) -> None:
+        """Does something with what the script defined, as a part of its run."""
+        with self._going():
+            self.guarded(action)
+
+    @contextlib.contextmanager
+    def _going(self) -> Iterator[None]:
+        main, argv = sys.modules["__main__"], sys.argv
+        sys.modules["__main__"], sys.argv = self._module, [self.path]
+        out = Tee(sys.__stdout__, self._kept, self._limits)
+        try:
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(out),
+                self._limits.applied(),
+            ):
+                yield
+        except StoppedError as stopped:  # between two statements
+            self._describe(stopped)
+        finally:
+            sys.modules["__main__"], sys.argv = main, argv
+
+    def _one(self, module: ast.Module, statement: ast.stmt) -> bool:
+        """Runs a statement; False if the script ends with it. One that defines nothing, such as
+        ``dhprebn.shape`` on a line of its own, does not end it."""
+        if self.guarded(lambda: self._execute(module)):
+            return True
+        error = self.error
+        if not isinstance(statement, ast.Expr) or error is None:
+            return False
+        if error.kind in ("stopped", "SystemExit", "KeyboardInterrupt"):
+            return False
+        self._scratch = self._scratch or replace(error, why="scratch")
+        self.error = None
+        return True
+
+    def _execute(self, module: ast.Module) -> None:
+        code = compile(module, self.path, "exec", dont_inherit=True)
+        # The learner asked for this script to be run, as `python my_backward.py` would run it.
+        # This and the replay of its statements are where the project executes text as code.
+        exec(code, self.names)
+
+    def guarded(self, action: Callable[[], Any]) -> bool:
+        """Does something with the learner's code; False if it failed, which is taken down."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                action()
+        except BaseException as error:  # sys.exit and KeyboardInterrupt end the script as well
+            self._describe(error)
+            return False
+        return True
+
+    def _call_backward(self, recorder: Recorder) -> None:
+        """A script that defines nothing but functions has the one that makes gradients called."""
+        if any(tensor_meant(name, self._tensors) for name in self.names
+               if "d" + str(name) not in self.names and name[1:] not in self.lent):  # fmt: skip
+            return
+        function = self.backward
+        if function is None:
+            return
+        line = function.__code__.co_firstlineno
+
+        def call() -> None:
+            asked = ", ".join(parameters(function, self.names))
+            self._execute(recorder.appended(f"{RETURNED} = {function.__name__}({asked})", line))
+            for text in assignments(self.names[RETURNED], function.__name__):
+                self._execute(recorder.appended(text, line))
+
+        self.guarded(call)
+
+    @property
+    def backward(self) -> Any:
+        """The function that makes gradients: ``backward``, or the last that sets some."""
+        found = self.names.get("backward")
+        if isinstance(found, types.FunctionType):
+            return found
+        for node in reversed(self.source.tree.body):
+            if isinstance(node, ast.FunctionDef):
+                made = {tensor_meant(name, self._tensors) for name in sources.targets(node)}
+                function = self.names.get(node.name)
+                if len(made - {None}) >= 2 and isinstance(function, types.FunctionType):
+                    return function
+        return None
+
+    def _describe(self, error: BaseException) -> None:
+        line, frame = self._where(error)
+        if isinstance(error, StoppedError):
+            line = line or (self._recorder.line if self._recorder else None)
+            self.error = LearnerError("stopped", line, self._line(line), str(error), (), error.why)
+            return
+        values = {**self.names, **(frame.f_locals if frame is not None else {})}
+        names = sources.names_at(self.source.tree, line) if line else ()
+        shown = tuple(f"{name}: {look(values[name])}" for name in names if _is_data(values, name))
+        code = self._line(line)
+        known = [n for n in (*values, *("d" + t for t in self._tensors)) if not n.startswith("_")]
+        near = missing = None
+        if isinstance(error, NameError) and error.name:
+            missing = error.name
+            near = difflib.get_close_matches(missing, known, 3, 0.7)
+        later = missing is not None and missing in sources.targets(self.source.tree)
+        text = explained(error, code, missing, near or [], later)
+        self.error = LearnerError(type(error).__name__, line, code, text, shown[:SHOWN_NAMES])
+
+    def _where(self, error: BaseException) -> tuple[int | None, types.FrameType | None]:
+        """The last line of the script's own that the error passed through."""
+        found: tuple[int | None, types.FrameType | None] = (None, None)
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == self.path:
+                found = trace.tb_lineno, trace.tb_frame
+            trace = trace.tb_next
+        return found
+
+    def _syntax(self, error: BaseException) -> LearnerError:
+        line = getattr(error, "lineno", None) or 1
+        code = self._line(line)
+        return LearnerError(
+            type(error).__name__, line, code, explained(error, code, None, [], False)
+        )
+
+    def _line(self, number: int | None) -> str:
+        lines = self.text.splitlines()
+        return lines[number - 1] if number and number <= len(lines) else ""
+
+
+def call_backward(function: types.FunctionType, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Calls a learner's function with what its parameters name; gives the gradients by dx.
+
+    It may return a mapping, by dx or x, or a row of seven in the order of ``parameters``.
+    Raises TypeError, with a text for the learner, if it asks for or returns something else.
+    """
+    result = function(*[names[name] for name in parameters(function, names)])
+    scope = {RETURNED: result}
+    for text in assignments(result, function.__name__):
+        exec(text, scope)  # a row of names that are ours
+    return {name: value for name, value in scope.items() if name[:1] == "d"}
+
+
+def parameters(function: types.FunctionType, names: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names that a function asks for. Raises TypeError if one of them is not there."""
+    asked = function.__code__.co_varnames[: function.__code__.co_argcount]
+    asked = asked[: len(asked) - len(function.__defaults__ or ())]
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise TypeError(
+            f"{function.__name__} asks for {', '.join(unknown)}, which the forward pass does not "
+            "have; its parameters must be names such as h, logits, W2, Yb, n"
+        )
+    return asked
+
+
+def assignments(result: Any, title: str) -> list[str]:
+    """Statements that give the gradients in a function's result their names. Raises TypeError if
+    there are none in it."""
+    if isinstance(result, Mapping):
+        keys = [key for key in result if isinstance(key, str) and _d(key).isidentifier()]
+        return [f"{_d(key)} = {RETURNED}[{key!r}]" for key in keys]
+    if isinstance(result, tuple | list) and len(result) == len(NAMES):
+        return [f"{', '.join('d' + name for name in NAMES)} = {RETURNED}"]
+    what = f"{len(result)} things" if isinstance(result, tuple | list) else look(result)
+    raise TypeError(
+        f"{title} returns {what}; it must return the seven gradients "
+        f"{', '.join('d' + name for name in NAMES)}, in this order or in a dictionary"
     )
 
 
-def _tensor(folder: Path, event: Mapping[str, Any], dtype: torch.dtype) -> Tensor:
-    """The tensor of an event; for one too large to keep, its shape without memory behind it."""
-    if event["file"] is None:
-        return torch.zeros((), dtype=dtype).expand(event.get("shape", ()))
-    return load_file(folder / event["file"])["tensor"]
+def _d(key: str) -> str:
+    return "d" + key if key in NAMES else key
 
 
-def _broadcast(name: str, tensor: Tensor, true: Tensor) -> Tensor:
-    """The tensor with the leading axes of length 1 that it lacks, as the lecture's dbnmeani does.
-
-    Whatever reads it sees the same numbers. A parameter's gradient must have its very shape, or
-    the update would not know what to do with it.
-    """
-    missing = true.shape[: max(0, true.dim() - tensor.dim())]
-    same = tensor.dim() and tensor.shape == true.shape[len(missing) :]
-    if name[1:] in NAMES or not same or any(length != 1 for length in missing):
-        return tensor
-    return tensor.reshape(true.shape)
+def _is_data(values: Mapping[str, Any], name: str) -> bool:
+    return isinstance(values.get(name), Tensor | bool | int | float | list | tuple | str)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 # Functions that a script calls by name and that change no tensor of it.
 _HARMLESS = {
     "print", "range", "len", "cmp", "float", "int", "abs", "zip", "enumerate", "list", "tuple",
-    "min", "max", "sum", "isinstance", "round", "str", "type", "sorted", "reversed",
+    "any", "all", "dict", "set", "map", "min", "max", "sum", "isinstance", "round", "str", "type",
+    "sorted", "reversed",
 }  # fmt: skip
 
 
@@ -78,10 +79,15 @@ def _handed_over(statement: ast.stmt) -> set[str]:
 
 def read_only(tree: ast.AST, known: Iterable[str]) -> tuple[str, ...]:
     """Those of the known names that the code reads and nowhere sets, in the given order."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    read = {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
-    missing = read - targets(tree)
+    missing = names_read(tree) - targets(tree)
+    # What a function calls its parameter is not set for the statements outside of it.
+    outside = [node for node in getattr(tree, "body", []) if not isinstance(node, _DEFINITIONS)]
+    own = ast.Module(outside, [])
+    missing |= names_read(own) - targets(own)
     return tuple(name for name in known if name in missing)
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def hidden_in_functions(tree: ast.Module, known: Iterable[str]) -> tuple[str, ...]:
@@ -93,7 +99,7 @@ def hidden_in_functions(tree: ast.Module, known: Iterable[str]) -> tuple[str, ..
     outside = {
         name
         for statement in tree.body
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if not isinstance(statement, _DEFINITIONS)
         for name in targets(statement)
     }
     return tuple(name for name in known if name in inside - outside)
@@ -117,3 +123,16 @@ def names_at(tree: ast.AST, line: int) -> tuple[str, ...]:
     ]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
     return tuple(dict.fromkeys(node.id for node in found))
+
+
+def names_read(tree: ast.AST) -> set[str]:
+    """The names that a piece of code reads; one that is added to (+=) or written into is read."""
+    found = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AugAssign):
+            found |= set(_base(node.target))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from makemore_bp.experiments import folder as folders
-from makemore_bp.experiments import formats, results
+from makemore_bp.experiments import formats
 from makemore_bp.experiments.results import Result, Results
 from makemore_bp.report import history as histories
 from makemore_bp.report import page
@@ -15,12 +15,8 @@ from makemore_bp.report.history import History
 from makemore_bp.report.page import Section
 
 
-def comparison(folder: Path) -> tuple[str, list[Rendered]]:
-    """The HTML of an experiment's page, and its pictures.
-
-    Raises RequestError if a file in the folder cannot be understood.
-    """
-    found = results.read_any(folder)
+def comparison(folder: Path, found: Results) -> tuple[str, list[Rendered]]:
+    """The HTML of the page of the experiment in ``folder``, and its pictures."""
     seen = {run.name: _history(folder, run) for run in found.runs}
     rendered = [render(picture) for picture in experiment_pictures(found, seen)]
     finished = sum(group.finished for group in found.groups)

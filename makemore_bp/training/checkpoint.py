@@ -133,6 +133,8 @@ def _read(file: BinaryIO) -> tuple[Header, bytes]:
     (length,) = struct.unpack("<Q", start)
     if length > MAX_HEADER and start.startswith((b"\x80", b"PK")):
         raise RequestError("it is a pickle or an archive, which could run code, and is not opened.")
+    if start == b"version ":
+        raise RequestError("it is a pointer of Git LFS and not the file itself (git lfs pull).")
     actual = file.seek(0, 2)
     if not 2 <= length <= MAX_HEADER:
         raise RequestError(f"its header claims to be {length:,} bytes long.")

@@ -80,6 +80,7 @@ def test_the_message_about_a_refused_line_shows_control_characters_escaped(tmp_p
         (b"\n \n", "no words"),
         ("anna\n".encode("utf-16"), "UTF-16"),
         (b"anna\nbj\xf6rn\n", "line 2: byte 0xf6 is not UTF-8"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3\n", "git lfs pull"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
 )

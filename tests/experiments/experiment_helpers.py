@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from makemore_bp.experiments import folder as folders
@@ -79,11 +80,14 @@ class PoolHere:
 
     def __init__(self, size: int, threads: int, stop: Stop) -> None:
         self._messages: list[Message] = []
+        self._threads = torch.get_num_threads()
 
     def __enter__(self) -> PoolHere:
+        torch.set_num_threads(1)
         return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self._threads)
 
     def tell(self, **message: Any) -> None:
         """What a worker's ``Parent`` does."""

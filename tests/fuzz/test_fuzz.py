@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from makemore_bp import config, yaml_reading
 from makemore_bp.dataset import Vocabulary, statistics, words
 from makemore_bp.errors import RequestError
-from makemore_bp.learning import scope, script
+from makemore_bp.learning import reading, scope
 from makemore_bp.learning import source as sources
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import LECTURE_ORDER
@@ -203,7 +203,7 @@ def test_forged_checkpoints(
 def test_learner_files_before_they_are_run(raw: bytes, meter: Meter, place: Path) -> None:
     place.write_bytes(raw)
     with meter(raw):
-        source = script.read_script(place)
+        source = reading.read_script(place)
         scope.scope_of((), source)
         # The script's process reports these as the learner's own mistakes.
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):

@@ -53,6 +53,106 @@ BATCHNORM = (
     " - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))\n"
 )
 
+ACCUMULATING = """\
+dlogprobs = torch.zeros_like(logprobs)
+dlogprobs[range(n), Yb] += -1.0 / n
+dprobs = torch.zeros_like(probs)
+dprobs += dlogprobs / probs
+dcounts = torch.zeros_like(counts)
+dcounts_sum_inv = torch.zeros_like(counts_sum_inv)
+dcounts += dprobs * counts_sum_inv
+dcounts_sum_inv += (dprobs * counts).sum(1, keepdim=True)
+dcounts_sum = torch.zeros_like(counts_sum)
+dcounts_sum += -dcounts_sum_inv / counts_sum**2
+dcounts += dcounts_sum
+dnorm_logits = torch.zeros_like(norm_logits)
+dnorm_logits += dcounts * counts
+dlogits = torch.zeros_like(logits)
+dlogit_maxes = torch.zeros_like(logit_maxes)
+dlogits += dnorm_logits
+dlogit_maxes -= dnorm_logits.sum(1, keepdim=True)
+dlogits[range(n), logits.max(1).indices] += dlogit_maxes.squeeze(1)
+dh = torch.zeros_like(h)
+dW2 = torch.zeros_like(W2)
+db2 = torch.zeros_like(b2)
+dh += dlogits @ W2.T
+dW2 += h.T @ dlogits
+db2 += dlogits.sum(0)
+dhpreact = torch.zeros_like(hpreact)
+dhpreact += (1 - h * h) * dh
+dbngain = torch.zeros_like(bngain)
+dbnraw = torch.zeros_like(bnraw)
+dbnbias = torch.zeros_like(bnbias)
+dbngain += (dhpreact * bnraw).sum(0, keepdim=True)
+dbnraw += dhpreact * bngain
+dbnbias += dhpreact.sum(0, keepdim=True)
+dbndiff = torch.zeros_like(bndiff)
+dbnvar_inv = torch.zeros_like(bnvar_inv)
+dbndiff += dbnraw * bnvar_inv
+dbnvar_inv += (dbnraw * bndiff).sum(0, keepdim=True)
+dbnvar = torch.zeros_like(bnvar)
+dbnvar += dbnvar_inv * -0.5 * (bnvar + 1e-5) ** -1.5
+dbndiff2 = torch.zeros_like(bndiff2)
+dbndiff2 += dbnvar / (n - 1)
+dbndiff += dbndiff2 * 2 * bndiff
+dhprebn = torch.zeros_like(hprebn)
+dbnmeani = torch.zeros_like(bnmeani)
+dhprebn += dbndiff
+dbnmeani -= dbndiff.sum(0, keepdim=True)
+dhprebn += dbnmeani / n
+dembcat = torch.zeros_like(embcat)
+dW1 = torch.zeros_like(W1)
+db1 = torch.zeros_like(b1)
+dembcat += dhprebn @ W1.T
+dW1 += embcat.T @ dhprebn
+db1 += dhprebn.sum(0)
+demb = torch.zeros_like(emb)
+demb += dembcat.view(emb.shape)
+dC = torch.zeros_like(C)
+dC.index_add_(0, Xb.view(-1), demb.view(-1, C.shape[1]))
+"""
+
+WITH_HELPERS = """\
+def linear_backward(dout, x, w):
+    dx = dout @ w.T
+    dw = x.T @ dout
+    db = dout.sum(0)
+    return dx, dw, db
+def tanh_backward(dout, out):
+    slope = 1 - out**2
+    return slope * dout
+def sum_rows(t):
+    return t.sum(0, keepdim=True)
+dlogprobs = torch.zeros_like(logprobs)
+dlogprobs[torch.arange(n), Yb] = -1 / n
+dprobs = dlogprobs / probs
+dcounts_sum_inv = (counts * dprobs).sum(1, keepdim=True)
+dcounts_sum = -dcounts_sum_inv * counts_sum_inv**2
+dcounts = counts_sum_inv * dprobs + dcounts_sum
+dnorm_logits = counts * dcounts
+dlogit_maxes = -dnorm_logits.sum(1, keepdim=True)
+dlogits = dnorm_logits + F.one_hot(logits.argmax(1), logits.shape[1]) * dlogit_maxes
+dh, dW2, db2 = linear_backward(dlogits, h, W2)
+dhpreact = tanh_backward(dh, h)
+dbngain = sum_rows(bnraw * dhpreact)
+dbnbias = sum_rows(dhpreact)
+dbnraw = bngain * dhpreact
+dbnvar_inv = sum_rows(bndiff * dbnraw)
+dbnvar = -0.5 * bnvar_inv**3 * dbnvar_inv
+dbndiff2 = dbnvar.expand_as(bndiff2) / (n - 1)
+dbndiff = bnvar_inv * dbnraw + 2 * bndiff * dbndiff2
+dbnmeani = -sum_rows(dbndiff)
+dhprebn = dbndiff + dbnmeani / n
+dembcat, dW1, db1 = linear_backward(dhprebn, embcat, W1)
+demb = dembcat.reshape(emb.shape)
+dC = torch.zeros_like(C)
+for i in range(n):
+    for j in range(block_size):
+        dC[Xb[i, j]] += demb[i, j]
+"""
+
+# Right files that are written from top to bottom, in three styles.
+HALF_DONE = {"op-by-op": OP_BY_OP, "accumulating": ACCUMULATING, "helpers": WITH_HELPERS}
 SOLUTIONS = {"op-by-op": OP_BY_OP, "cross-entropy": CROSS_ENTROPY, "batchnorm": BATCHNORM}
 
 

@@ -1,73 +1,47 @@
-"""Runs a learner's script in this process, for tests that look at many scripts."""
+"""Checks a learner's script in this process, for tests that look at many scripts."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
-import tempfile
 from functools import cache
-from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from makemore_bp.learning.check import check_text
+from makemore_bp.learning.job import example_truth
+from makemore_bp.learning.lecture import LectureTruth
+from makemore_bp.learning.limits import Limits
 
-from makemore_bp.gradcheck.judge import judge
-from makemore_bp.learning.child import Ended
-from makemore_bp.learning.diagnosis import Finding, examine
-from makemore_bp.learning.exercises.checking import Batch, example_batch
-from makemore_bp.learning.process import Script
-from makemore_bp.learning.scope import scope_of
-from makemore_bp.learning.script import LearnerResult, collect
-from makemore_bp.learning.watch import Journal
-from makemore_bp.network.passes import Network
-from makemore_bp.network.stage import Record
+Answer = dict[str, Any]
 
 
 @cache
-def batch() -> Batch:
-    """The batch that the exercises are checked on."""
-    return example_batch()
+def truth(batch: int = 32, n_hidden: int = 64) -> LectureTruth:
+    """A batch that scripts are checked on, by default that of the exercises."""
+    return example_truth(batch, n_hidden)
 
 
-@cache
-def record() -> Record:
-    """Its op-by-op forward pass."""
-    return Network().forward(batch().parameters, batch().Xb, batch().Yb)
+def check(source: str, batch: int = 32, n_hidden: int = 64, seconds: float = 60.0) -> Answer:
+    """The answer for a script."""
+    return check_text(source, "my_backward.py", truth(batch, n_hidden), Limits(seconds))
 
 
-def run_here(source: str) -> LearnerResult:
-    """What ``run_learner`` gives, without a process of its own."""
-    tensors = {name: t.clone() for name, t in record().items() if isinstance(t, Tensor)}
-    gradients = dict(batch().reference.gradients)
-    main = sys.modules["__main__"]
-    with tempfile.TemporaryDirectory() as name:
-        folder, path = Path(name), Path("my_backward.py")
-        script = Script(source, str(path), Journal(folder), tensors, gradients)
-        try:
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                script.run()
-        finally:
-            sys.modules["__main__"] = main
-        ended = Ended(0, out.getvalue(), False, False)
-        return collect(folder, path, source, record(), gradients, ended, 1.0)
+def tensors(source: str) -> dict[str, Answer]:
+    """What is said of every gradient of a script that comes to its end, by its tensor's name."""
+    answer = check(source)
+    assert answer["error"] is None, answer["error"]
+    return {tensor["name"]: tensor for tensor in answer["tensors"]}
 
 
-def findings(source: str) -> dict[str, Finding]:
-    """What is said of every gradient of a script that comes to its end."""
-    result = run_here(source)
-    assert result.error is None, result.error.paragraph()
-    scope = scope_of(result.gradients, source)
-    reference = batch().reference
-    reports = judge(result.gradients, reference, scope.rules)
-    return examine(
-        reports, result.gradients, reference.gradients, record(), scope.rules, result.evidence
-    )
+def defined(answer: Answer) -> set[str]:
+    """The gradients that a script has."""
+    return {f"d{t['name']}" for t in answer["tensors"] if t["status"] != "missing"}
 
 
-def blamed(source: str) -> dict[str, str]:
-    """The gradients that a script gets wrong by their own rule, each with the kind of mistake."""
-    return {
-        name: finding.diagnosis.kind
-        for name, finding in findings(source).items()
-        if finding.status in ("wrong", "shape") and finding.diagnosis is not None
-    }
+def diagnoses(source: str, batch: int = 32, n_hidden: int = 64) -> dict[str, Answer]:
+    """The diagnoses of a script, by the tensor's name."""
+    answer = check(source, batch, n_hidden)
+    return {t["name"]: t["diagnosis"] for t in answer["tensors"] if "diagnosis" in t}
+
+
+def blamed(source: str, batch: int = 32, n_hidden: int = 64) -> dict[str, str]:
+    """The gradients that a script gets wrong in their own lines, each with the kind of mistake."""
+    return {name: found["kind"] for name, found in diagnoses(source, batch, n_hidden).items()}

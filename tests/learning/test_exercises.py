@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +15,9 @@ from makemore_bp.cli.exercise import app
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.exercises.checking import Progress, check_exercises, exercise_files
 from makemore_bp.learning.exercises.templates import FILES
-from makemore_bp.learning.exercises.training import TrainingResult, train_with
-from makemore_bp.learning.exercises.training_process import watched
+from makemore_bp.learning.exercises.training import train_with, watched
 from makemore_bp.learning.exercises.writing import write_exercises
+from makemore_bp.learning.limits import Limits
 from makemore_bp.network.parameters import Sizes, generators, initialise
 from tests.learning.learner_faults import BATCHNORM, CROSS_ENTROPY, OP_BY_OP
 
@@ -137,50 +138,48 @@ def test_the_command_shows_progress_and_exits_with_one_until_all_is_done(folder:
 # Exercise 4
 
 
-def train(tmp_path: Path, source: str, steps: int = 12, timeout: float = 60.0) -> TrainingResult:
-    path = tmp_path / "4_train.py"
-    path.write_text(source)
+def train(source: str, steps: int = 12, timeout: float = 60.0) -> dict[str, Any]:
     g, g_batchnorm = generators(3)
     parameters = initialise(Sizes(27, n_hidden=16), g, g_batchnorm)
     Xb: Tensor = torch.randint(0, 27, (steps, 8, 3), generator=g)
     Yb: Tensor = torch.randint(0, 27, (steps, 8), generator=g)
-    return train_with(path, parameters, Xb, Yb, timeout)
+    return train_with(source, "4_train.py", parameters, Xb, Yb, Limits(timeout))
 
 
-def test_the_learners_gradients_train_the_network(tmp_path: Path) -> None:
-    result = train(tmp_path, BACKWARD)
-    assert result.passed
-    assert [step for step, _ in result.watched] == [0, 1, 2, 5, 10, 11]
+def test_the_learners_gradients_train_the_network() -> None:
+    result = train(BACKWARD)
+    assert result["loss"] is not None
+    assert [w["step"] for w in result["watched"]] == [0, 1, 2, 5, 10, 11]
 
 
-def test_the_first_wrong_gradient_stops_the_training_and_is_named(tmp_path: Path) -> None:
-    result = train(tmp_path, BACKWARD.replace("dW1 = embcat.T @ dhprebn", "dW1 = W1 * 0.1"))
-    assert result.mismatch is not None
-    assert result.mismatch[:2] == (0, "W1")
-    assert not result.passed
+def test_the_first_wrong_gradient_stops_the_training_and_is_named() -> None:
+    result = train(BACKWARD.replace("dW1 = embcat.T @ dhprebn", "dW1 = W1 * 0.1"))
+    assert result["mismatch"] is not None
+    assert result["mismatch"][:2] == (0, "W1")
+    assert result["loss"] is None
 
 
-def test_a_gradient_that_goes_wrong_later_is_found_later(tmp_path: Path) -> None:
+def test_a_gradient_that_goes_wrong_later_is_found_later() -> None:
     late = BACKWARD.replace(
         "    return", "    calls.append(1)\n    db2 *= len(calls) < 5\n    return"
     )
-    result = train(tmp_path, late.replace("def backward", "calls = []\n\n\ndef backward"))
-    assert result.mismatch is not None
-    assert result.mismatch[:2] == (5, "b2")
-    assert [step for step, _ in result.watched] == [0, 1, 2]
+    result = train(late.replace("def backward", "calls = []\n\n\ndef backward"))
+    assert result["mismatch"] is not None
+    assert result["mismatch"][:2] == (5, "b2")
+    assert [w["step"] for w in result["watched"]] == [0, 1, 2]
 
 
-def test_gradients_may_come_as_a_dictionary(tmp_path: Path) -> None:
+def test_gradients_may_come_as_a_dictionary() -> None:
     names = ["C", "W1", "b1", "W2", "b2", "bngain", "bnbias"]
     mapping = ", ".join(f"'{name}': d{name}" for name in names)
     body = BACKWARD[: BACKWARD.index("    return")] + f"    return {{{mapping}}}\n"
-    assert train(tmp_path, body).passed
+    assert train(body)["loss"] is not None
 
 
-def test_a_function_that_updates_the_parameters_itself_is_told_so(tmp_path: Path) -> None:
-    result = train(tmp_path, BACKWARD.replace("    return", "    W2 -= 0.1 * dW2\n    return"))
-    assert result.mismatch is not None
-    assert "changes W2 itself" in result.mismatch[2]
+def test_a_function_that_updates_the_parameters_itself_is_told_so() -> None:
+    result = train(BACKWARD.replace("    return", "    W2 -= 0.1 * dW2\n    return"))
+    assert result["mismatch"] is not None
+    assert "changes W2 itself" in result["mismatch"][2]
 
 
 @pytest.mark.parametrize(
@@ -192,17 +191,17 @@ def test_a_function_that_updates_the_parameters_itself_is_told_so(tmp_path: Path
         ("def backward(h): return 1 / 0\n", "ZeroDivisionError"),
     ],
 )
-def test_a_function_that_cannot_be_used_is_told_why(tmp_path: Path, source: str, text: str) -> None:
-    result = train(tmp_path, source)
-    assert result.error is not None
-    assert text in result.error.text
+def test_a_function_that_cannot_be_used_is_told_why(source: str, text: str) -> None:
+    result = train(source)
+    assert result["error"] is not None
+    assert text in result["error"]["text"]
 
 
-def test_a_function_that_never_returns_is_stopped(tmp_path: Path) -> None:
+def test_a_function_that_never_returns_is_stopped() -> None:
     source = "def backward(h):\n    while True:\n        pass\n"
-    result = train(tmp_path, source, timeout=1.0)
-    assert result.error is not None
-    assert result.error.line in (2, 3)
+    result = train(source, timeout=1.0)
+    assert result["error"] is not None
+    assert result["error"]["line"] in (2, 3)
 
 
 def test_gradients_are_watched_more_rarely_as_training_goes_on() -> None:

@@ -67,6 +67,7 @@ def test_a_file_that_cannot_be_understood_is_named(
     answer = cli("report", experiment)
     assert answer.code == 2 and answer.out == "" and answer.err.count("\n") == 1
     assert str(experiment / "runs" / "large") in answer.err and said in answer.err
+    assert not (experiment / "report").exists()
 
 
 @pytest.mark.usefixtures("sketched")

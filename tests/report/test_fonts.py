@@ -98,5 +98,5 @@ def test_characters_without_a_font_are_named_once(
     run = trained(path, tmp_path / "run", "train.steps=2")
     answer = cli("report", run)
     assert answer.code == 0 and answer.err.count("\n") == 1
-    assert answer.err.startswith("No installed font has 明, 李. In the PNG files boxes stand")
+    assert answer.err.startswith("No installed font has 明, 李. A PNG file shows boxes")
     assert cli("report", run, "--terminal").err == ""

@@ -49,6 +49,10 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     "a terminal": (lambda path: path.symlink_to("/dev/tty"), "not a regular file|cannot be read"),
     "a link to itself": (lambda path: path.symlink_to(path.name), "symbolic links"),
     "a link to nothing": (lambda path: path.symlink_to("nothing"), "No such file"),
+    "a pointer of Git LFS": (
+        lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4"),
+        "git lfs pull",
+    ),
     "gigabytes of zeros": (sparse(b"", 8 * 2**30), "claims to be 0 bytes"),
     "a header of 32 MiB": (sparse(b"[[]," * 2**23, 0), "damaged"),
     "a header of text": (sparse(b'"' + b"x" * 2**24 + b'"', 0), "another kind"),

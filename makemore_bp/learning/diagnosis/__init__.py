@@ -1,33 +1,24 @@
-"""From a wrong gradient to the kind of mistake that made it.
+"""From a wrong gradient to the mistake in the learner's own line.
 
-    forms.py      a rule of the heart as a tree
-    changes.py    one change at a time to such a tree, each a possible mistake
-    table.py      mistakes in the loops over the embedding
-    compare.py    when two tensors agree, when one is a multiple of another
-    numbers.py    names for the factors by which a gradient may be off
-    evidence.py   what is known of the script: versions of a gradient, changed forward tensors
-    verdict.py    all hypotheses tried, and the choice among those that fit
-    rounding.py   why a gradient that is right is not exact
-    examination.py  the judge's reports and the script's history, put together
+    kinds.py        the kinds of mistakes, and what a diagnosis is
+    world.py        the worlds in which statements are run again, and when a value is true there
+    replay.py       a gradient's statements, run again in a world where all else is right
+    walk.py         every expression of a statement, with a function that exchanges it
+    edits.py        every change of one thing in a statement,
+    operations.py   ... in an expression,
+    missing.py      ... something put around an expression,
+    calls.py        ... in a call,
+    parentheses.py  ... in how an expression is grouped
+    shapes.py       what an expression is
+    repair.py       the change that makes the gradient true
+    named.py        mistakes known by the value that they leave behind
+    forms.py        a gradient as a sum of branches
+    blame.py        all of these together: what is wrong with one gradient
+    numbers.py      names for the factors by which a gradient may be off
+    compare.py      when two tensors agree, when one is a multiple of another
+    rounding.py     why a gradient that is right is not exact
+    examination.py  all gradients of a script, from the loss downwards
 
-A hypothesis counts only if it reproduces the learner's tensor to rounding. If none does, the kind
-is ``unknown``.
+A hypothesis counts only if it gives the true numbers, in float64. If none does, the kind is
+``unknown``.
 """
-
-from makemore_bp.learning.diagnosis.evidence import Evidence, Mutation, Version
-from makemore_bp.learning.diagnosis.examination import Finding, examine
-from makemore_bp.learning.diagnosis.rounding import why_close
-from makemore_bp.learning.diagnosis.verdict import KINDS, Diagnosis, diagnose, idea
-
-__all__ = [
-    "KINDS",
-    "Diagnosis",
-    "Evidence",
-    "Finding",
-    "Mutation",
-    "Version",
-    "diagnose",
-    "examine",
-    "idea",
-    "why_close",
-]

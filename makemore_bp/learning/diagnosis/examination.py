@@ -1,198 +1,228 @@
-"""From the judge's reports on a learner's pass to what the learner is told.
+"""From what a script left behind to what the learner is told of each gradient.
 
-The judge sees the final gradients only. Here the script's own history is put beside them: a
-gradient that was right until a later statement reached its memory through another name is wrong
-all the same (``aliased``), and what was computed from it before is not.
+The gradients are gone through from the loss downwards. For each the question is put to its own
+statements: are they right where everything that they read is right (see ``truth``)? Then it is
+``exact`` or ``close``, or it inherits a mistake from above. If they are not, the mistake is here,
+and is looked for: in the order of events, by repair, by what it left behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
+from makemore_bp.gradcheck.judge import Status, TensorReport
+from makemore_bp.learning.blocks import Blocks, Home
+from makemore_bp.learning.diagnosis.blame import Blame
 from makemore_bp.learning.diagnosis.compare import agrees, same_bits, scale
-from makemore_bp.learning.diagnosis.evidence import Evidence, Version
-from makemore_bp.learning.diagnosis.forms import rule_of
-from makemore_bp.learning.diagnosis.rounding import ZERO, why_close
-from makemore_bp.learning.diagnosis.verdict import Diagnosis, diagnose, idea
-from makemore_bp.network.stage import Rule, call, reads
+from makemore_bp.learning.diagnosis.kinds import Diagnosis
+from makemore_bp.learning.diagnosis.replay import Bench
+from makemore_bp.learning.diagnosis.rounding import why_close
+from makemore_bp.learning.diagnosis.world import Given, quietly
+from makemore_bp.learning.truth import Truth
+from makemore_bp.learning.values import as_tensor, lacking_axes, measured
 
-
-class Judged(Protocol):
-    """What is needed of a judge's report."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def status(self) -> str: ...
+RIGHT = ("exact", "close")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The status of one gradient after the examination; for a wrong one its diagnosis, for a close
-    one the reason why it is not exact, for one that is not finished (``missing``) what it lacks."""
+    """report: the gradient held against autograd's, with its final status; place: where the script
+    keeps it; line: the line that gave it its last value; why_close, unfinished, note: what else
+    there is to say of it."""
 
-    status: str
+    report: TensorReport
+    place: str = ""
+    line: int | None = None
     diagnosis: Diagnosis | None = None
     why_close: str | None = None
     unfinished: str | None = None
+    note: str | None = None
+
+    @property
+    def status(self) -> str:
+        """The final status."""
+        return self.report.status
+
+    @property
+    def right(self) -> bool:
+        """Whether there is nothing to fix."""
+        return self.status in RIGHT
 
 
 def examine(
-    reports: Sequence[Judged],
-    gradients: Mapping[str, Tensor],
-    reference: Mapping[str, Tensor],
-    record: Mapping[str, Any],
-    rules: Sequence[Rule],
-    evidence: Evidence | None = None,
+    blocks: Blocks, truth: Truth, expected: Collection[str], lent: Collection[str] = ()
 ) -> dict[str, Finding]:
-    """What to say of each reported gradient, by the report's name.
-
-    ``gradients`` are the pass's own by dx, ``reference`` autograd's by tensor name, ``record`` the
-    true op-by-op forward pass, ``rules`` what the pass is held to. A gradient that a rule reads and
-    the pass does not define is taken from the reference, as the script itself got it.
-    """
-    examiner = _Examiner(
-        dict(gradients),
-        reference,
-        record,
-        {rule.__name__: rule for rule in rules},
-        evidence or Evidence(),
-    )
-    return {report.name: examiner.finding(report.name, report.status) for report in reports}
+    """What to say of each gradient of ``truth`` that is expected or that the script has, by its
+    tensor's name. ``lent`` are tensors whose gradients the script was given."""
+    with quietly():
+        examiner = _Examiner(blocks, truth, frozenset(lent))
+        names = [name for name in truth.gradients if name in expected or name in examiner.homes]
+        return {name: examiner.finding(name) for name in names}
 
 
-@dataclass(frozen=True)
 class _Examiner:
-    gradients: dict[str, Tensor]
-    reference: Mapping[str, Tensor]
-    record: Mapping[str, Any]
-    rules: Mapping[str, Rule]
-    evidence: Evidence
-
-    def finding(self, report: str, status: str) -> Finding:
-        """The finding for one report, whose name is x or dx."""
-        name = report if report in self.rules else "d" + report
-        if name not in self.gradients or name not in self.rules or status in ("missing", "exact"):
-            return Finding(status)
-        before = self.evidence.before_alias(name)
-        if before is not None and self._was_better(name, before):
-            return self._aliased(name, before)
-        if status in ("wrong", "shape") and self._follows_from_what_it_read(name):
-            return Finding("inherits")
-        if status in ("wrong", "shape"):
-            diagnosis = self._diagnosed(name)
-            lacks = self._lacks(name) if diagnosis.kind == "missing-term" else ()
-            return self._unfinished(name, lacks) if lacks else Finding(status, diagnosis)
-        if status != "close":
-            return Finding(status)
-        if name in ZERO:
-            diagnosis = self._diagnose(name, self.gradients[name], exactly=True)
-            if diagnosis.kind != "unknown":
-                return Finding("wrong", diagnosis)
-        given = self._handed()
-        return Finding(
-            status,
-            why_close=why_close(name, given, self.reference, self.record, self.rules[name]),
-        )
-
-    def _lacks(self, name: str) -> tuple[str, ...]:
-        """What a gradient still waits for: what its rule reads and the script has not come to, if
-        the script does not use the unfinished gradient for another yet. A fused line is written at
-        once and waits for nothing."""
-        if self.rules[name] is not rule_of(name):
-            return ()
-        used = (d for d in self.gradients if d in self.rules and name in reads(self.rules[d]))
-        known = self.reference.keys()
-        lacks = (d for d in reads(self.rules[name]) if d[1:] in known and d not in self.gradients)
-        return () if any(used) else tuple(lacks)
-
-    def _unfinished(self, name: str, lacks: tuple[str, ...]) -> Finding:
-        waits = " and ".join(lacks)
-        text = f"{name} has one of its branches; the other comes from {waits}, not defined yet."
-        return Finding("missing", unfinished=text)
-
-    def _handed(self) -> dict[str, Tensor]:
-        """Every gradient as the script could read it: its own, else autograd's; the two sums that
-        fused batchnorm reads are computed from its own dhpreact where it does not define them."""
-        handed = {"d" + name: gradient for name, gradient in self.reference.items()}
-        handed |= self.gradients
-        if "dhpreact" in self.gradients:
-            for name in {"dbngain", "dbnbias"} - self.gradients.keys():
-                value = self._by_rule(name, handed)
-                handed |= {name: value} if value is not None else {}
-        return handed
-
-    def _by_rule(self, name: str, gradients: Mapping[str, Tensor]) -> Tensor | None:
-        if name not in self.rules:
-            return None
-        try:
-            value: Tensor = call(self.rules[name], {**self.record, **gradients})
-        except (RuntimeError, IndexError, KeyError):
-            return None  # a gradient of a wrong shape flows in
-        return value
-
-    def _as_read(self, name: str) -> dict[str, Tensor]:
-        """What the statement that made ``name`` found, where later statements changed it by way of
-        another name."""
-        handed = self._handed()
-        step = self.evidence.step(name)
-        for read in reads(self.rules[name]):
-            if step is None or self.evidence.before_alias(read) is None:
+    def __init__(self, blocks: Blocks, truth: Truth, lent: Collection[str]) -> None:
+        self.blocks, self.truth = blocks, truth
+        self.homes: dict[str, Home] = {}
+        self.values: dict[str, Tensor] = {}
+        self.notes: dict[str, str] = {}
+        for name, true in truth.reference.items():
+            home = blocks.home(name)
+            if home is None or not home.writes:
                 continue
-            version = self.evidence.as_read(read, step)
-            if version is not None:
-                handed[read] = version.tensor
-        return handed
+            value, note = as_tensor(home.value, true)
+            if note:
+                self.notes[name] = note
+            self.homes[name] = home
+            if value is not None:
+                self.values[name] = self._shaped(name, value, true)
+        self.findings: dict[str, Finding] = {}
 
-    def _follows_from_what_it_read(self, name: str) -> bool:
-        given = self._as_read(name)
-        value = self._by_rule(name, given)
-        if value is not None:
-            return agrees(value, self.gradients[name])
-        # The rule cannot be tried: what flows in has shapes that do not fit together.
-        inputs = (read for read in reads(self.rules[name]) if read in self.gradients)
-        return any(given[read].shape != self.reference[read[1:]].shape for read in inputs)
-
-    def _was_better(self, name: str, before: Version) -> bool:
-        """Whether a gradient was nearer to its rule before it was changed under another name."""
-        truth, after = self._by_rule(name, self._as_read(name)), self.gradients[name]
-        if truth is None or before.tensor.shape != truth.shape or after.shape != truth.shape:
-            return False
-        return scale(before.tensor - truth) < scale(after - truth)
-
-    def _aliased(self, name: str, before: Version) -> Finding:
-        change = next(v for v in self.evidence.history[name] if v.step > before.step and not v.own)
-        text = (
-            f"Line {change.line} ({change.source.splitlines()[0].strip()}) changes {name} as well: "
-            f"it works in place, on the memory of {name}. Assigning a tensor to a second name "
-            "makes no copy; .clone() does."
+    def _shaped(self, name: str, value: Tensor, true: Tensor) -> Tensor:
+        if not lacking_axes(value, true):
+            return value
+        self.notes[name] = (
+            f"it has the shape {tuple(value.shape)} where its tensor has {tuple(true.shape)}; "
+            "broadcasting makes up for the axes of length 1 in front, here and in an update. "
+            "keepdim=True in the sum keeps them"
         )
-        diagnosis = Diagnosis("aliased", text, idea(name, self.rules[name]))
-        truth = self._by_rule(name, self._as_read(name))
-        if truth is not None and not agrees(before.tensor, truth):
-            earlier = self._diagnose(name, before.tensor)
-            if earlier.kind != "unknown":
-                diagnosis = Diagnosis(earlier.kind, f"{earlier.text} {text}", earlier.hint)
-        return Finding("wrong", diagnosis)
+        return value.reshape(true.shape)
 
-    def _diagnosed(self, name: str) -> Diagnosis:
-        diagnosis = self._diagnose(name, self.gradients[name])
-        if diagnosis.kind != "unknown":
-            return diagnosis
-        for pair in self.evidence.shared:
-            for other in sorted(pair - {name}) if name in pair else ():
-                if same_bits(self.gradients[name], self.gradients[other]):
-                    text = (
-                        f"{name} and {other} are one tensor under two names: what was added to "
-                        f"{other} in place is in {name} as well. .clone() makes a copy."
-                    )
-                    return Diagnosis("aliased", text, diagnosis.hint)
-        return diagnosis
+    def finding(self, name: str) -> Finding:
+        if name not in self.findings:
+            true = self.truth.reference[name]
+            report = measured(name, self.values.get(name), true, self._tolerance(name))
+            self.findings[name] = Finding(report)  # for two gradients that read each other
+            self.findings[name] = self._found(name, report)
+        return self.findings[name]
 
-    def _diagnose(self, name: str, tensor: Tensor, exactly: bool = False) -> Diagnosis:
-        gradients = {**self._as_read(name), name: tensor}
-        return diagnose(name, gradients, self.record, self.rules[name], self.evidence, exactly)
+    def _found(self, name: str, report: TensorReport) -> Finding:
+        home = self.homes.get(name)
+        if home is None:
+            return Finding(report)
+        unit = home.block.units[home.writes[-1]]
+        found = Finding(report, str(home.place), unit.node.lineno, note=self.notes.get(name))
+        if name not in self.values:
+            return found
+        return self._judged(name, home, found)
+
+    def _judged(self, name: str, home: Home, found: Finding) -> Finding:
+        blame = Blame(self.blocks, home, name, self.truth)
+        aliased = blame.aliased(self.values[name]) if found.status != "exact" else None
+        if aliased is not None:
+            return _wrong(found, aliased)
+        for last in home.definitions:
+            bench = Bench(self.blocks, home, name, self.truth, last)
+            final = last == home.definitions[-1]
+            if not final and not blame.used(last):
+                continue
+            verdict = self._verdict(name, bench)
+            if verdict is False and self._at_fault(name, bench, found if final else None):
+                waits = blame.unfinished(bench) if final else None
+                if waits is not None:
+                    return replace(found, report=_status(found, Status.MISSING), unfinished=waits)
+                diagnosis = blame.diagnosis(bench, self._zero(name))
+                if diagnosis is not None:
+                    return _wrong(found, diagnosis)
+            if final and not found.right:
+                return self._not_right(name, bench, found, verdict, blame)
+        return self._right(name, home, found)
+
+    def _at_fault(self, name: str, bench: Bench, found: Finding | None) -> bool:
+        """Whether statements that are not right in a true world are to be blamed. If the result is
+        right all the same, it must be seen why: epsilon, or an input that is wrong as well."""
+        if found is None or not found.right:
+            return True
+        if self._zero(name):
+            return True
+        if any(not self.finding(read).right for read in bench.reads()):
+            return True
+        return "float32" not in bench.text and ".float()" not in bench.text
+
+    def _not_right(
+        self, name: str, bench: Bench, found: Finding, verdict: bool | None, blame: Blame
+    ) -> Finding:
+        """The statements are right in a true world, or nothing can be said by running them."""
+        order = list(self.truth.gradients)
+        earlier = {*order[: order.index(name)], *bench.reads()} & self.homes.keys()
+        if verdict and any(not self.finding(other).right for other in earlier):
+            return replace(found, report=_status(found, Status.INHERITS))
+        if verdict is None and self._follows(name):
+            return replace(found, report=_status(found, Status.INHERITS))
+        return _wrong(found, blame.unknown(bench))
+
+    def _follows(self, name: str) -> bool:
+        """Whether the gradient is what the true rule gives for the script's own gradients."""
+        given = {
+            other: value.double()
+            for other, value in self.values.items()
+            if other != name and value.shape == self.truth.gradients[other].shape
+        }
+        if not any(not self.finding(other).right for other in given if other in self.findings):
+            return False
+        try:
+            local = self.truth.local(name, given)
+        except (RuntimeError, IndexError, ValueError):
+            return True
+        return agrees(self.values[name].double(), local.double(), 24 * 2**29)
+
+    def _verdict(self, name: str, bench: Bench) -> bool | None:
+        """Whether the statements are right in a true world; None if they cannot be run again."""
+        if self._zero(name):
+            if scale(self.values[name]) == 0 or bench.right_at_random(bench.run(bench.random)):
+                return True
+            return False if bench.faithful else None
+        value = bench.true()
+        if value is not None and bench.agrees(value):
+            return True
+        return False if bench.faithful else None
+
+    def _right(self, name: str, home: Home, found: Finding) -> Finding:
+        if found.status != "close":
+            return found
+        bench = Bench(self.blocks, home, name, self.truth)
+        reads = bench.reads()
+        off = [
+            str(self.homes[read].place)
+            for read in reads
+            if read in self.homes and self.finding(read).status != "exact"
+        ]
+        again = bench.run(self.truth.reference, given=Given(single=True))
+        exact = again is not None and same_bits(_like(again, found), self.truth.reference[name])
+        terms = self.truth.terms(name)
+        reason = why_close(
+            name,
+            off,
+            own_line_is_exact=exact,
+            fused=not set(terms) & set(reads) and "loss" not in terms,
+            zero=self._zero(name),
+            all_zero=scale(self.values[name]) == 0,
+        )
+        return replace(found, why_close=reason)
+
+    def _zero(self, name: str) -> bool:
+        """Whether the gradient is zero in truth and holds nothing but rounding."""
+        return scale(self.truth.gradients[name]) <= self.truth.noise(name)
+
+    def _tolerance(self, name: str) -> float:
+        dtype = self.truth.reference[name].dtype
+        ratio = torch.finfo(dtype).eps / torch.finfo(torch.float64).eps
+        return self.truth.noise(name) * ratio / 4
+
+
+def _like(tensor: Tensor, found: Finding) -> Tensor:
+    return tensor.reshape(found.report.shape) if tensor.numel() else tensor
+
+
+def _wrong(found: Finding, diagnosis: Diagnosis) -> Finding:
+    status = Status.SHAPE if found.status is Status.SHAPE else Status.WRONG
+    report = replace(found.report, status=status, diagnosis=diagnosis.as_json())
+    return replace(found, report=report, diagnosis=diagnosis, line=diagnosis.line or found.line)
+
+
+def _status(found: Finding, status: Status) -> TensorReport:
+    return replace(found.report, status=status)

@@ -7,30 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from makemore_bp.errors import RequestError
-from makemore_bp.gradcheck import batch as batches
-from makemore_bp.gradcheck.reference import Reference
-from makemore_bp.gradcheck.reference import reference as autograd_reference
-from makemore_bp.learning.check import LearnerCheck, check_learner
+from makemore_bp.learning.answer import told
+from makemore_bp.learning.checkers import TIMEOUT, Checkers, Request, request
 from makemore_bp.learning.exercises.templates import FILES
-from makemore_bp.learning.exercises.training import (
-    STEPS,
-    TrainingResult,
-    bundled_batches,
-    train_with,
-)
-from makemore_bp.learning.scope import exercise_of
-from makemore_bp.learning.script import TIMEOUT, read_script
-from makemore_bp.network.parameters import Sizes, generators, initialise
-from makemore_bp.network.passes import Network
+from makemore_bp.learning.failure import paragraph
+from makemore_bp.learning.notebook import read_source
+from makemore_bp.learning.reading import exercise_of
 from makemore_bp.text import visible
 
-# The batch of exercises 1 to 3, of the lecture's sizes.
-SEED, BATCH, VOCABULARY, N_HIDDEN = 2147483647, 32, 27, 64
-
+STEPS = 1000
 TRAINING_TIMEOUT = 180.0  # seconds
 
 
@@ -38,7 +24,8 @@ TRAINING_TIMEOUT = 180.0  # seconds
 class Progress:
     """One exercise: how many of the expected gradients are right, and what to say.
 
-    complete: whether nothing is left to do; message: a sentence on what is wrong or comes next.
+    complete: whether nothing is left to do; message: a sentence on what is wrong or comes next;
+    answer: the whole answer of the check, None for a file that is not there.
     """
 
     exercise: int
@@ -47,12 +34,11 @@ class Progress:
     expected: int
     complete: bool
     message: str
-    check: LearnerCheck | None = None
-    training: TrainingResult | None = None
+    answer: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The progress as plain data."""
-        answer: dict[str, Any] = {
+        progress: dict[str, Any] = {
             "exercise": self.exercise,
             "file": str(self.path),
             "right": self.right,
@@ -60,20 +46,9 @@ class Progress:
             "complete": self.complete,
             "message": self.message,
         }
-        if self.training is not None:
-            answer["watched"] = [{"step": s, "loss": loss} for s, loss in self.training.watched]
-            answer["loss"] = self.training.loss
-        return answer
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What every exercise but the last is checked on."""
-
-    parameters: Mapping[str, Tensor]
-    Xb: Tensor
-    Yb: Tensor
-    reference: Reference
+        if self.answer is not None and "watched" in self.answer:
+            progress |= {"watched": self.answer["watched"], "loss": self.answer["loss"]}
+        return progress
 
 
 def exercise_files(path: Path) -> dict[int, Path]:
@@ -81,85 +56,76 @@ def exercise_files(path: Path) -> dict[int, Path]:
 
     Raises RequestError if there are none.
     """
-    shown = visible(str(path))
     if path.is_dir():
         found = {number: path / name for number, (name, *_) in FILES.items()}
         if not any(file.exists() for file in found.values()):
             raise RequestError(
-                f"{shown} holds no exercises. 'makemore-bp exercise new {shown}' writes them."
+                "{path} holds no exercises. 'makemore-bp exercise new {path}' writes them.",
+                path=path,
             )
         return found
-    number = exercise_of(read_script(path))
+    number = exercise_of(read_source(path).text)
     if number is None:
         raise RequestError(
-            f"{shown} does not say which exercise it is; its first line must begin with "
-            "'# Exercise 1' (or 2, 3, 4). 'makemore-bp gradcheck --file' checks any file."
+            "{path} does not say which exercise it is; its first line must begin with "
+            "'# Exercise 1' (or 2, 3, 4). 'makemore-bp gradcheck --file' checks any file.",
+            path=path,
         )
     return {number: path}
 
 
 def check_exercises(
-    files: Mapping[int, Path], timeout: float | None = None, steps: int = STEPS
+    files: Mapping[int, Path],
+    timeout: float | None = None,
+    steps: int = STEPS,
+    checkers: Checkers | None = None,
 ) -> Iterator[Progress]:
     """The progress of each exercise, one after another; ``timeout`` seconds for each script.
 
-    Without one it is ``TIMEOUT``, and ``TRAINING_TIMEOUT`` for exercise 4.
+    Without one it is ``TIMEOUT``, and ``TRAINING_TIMEOUT`` for exercise 4. ``checkers`` are there
+    already, where many exercises are checked.
 
     Raises RequestError if a file cannot be read.
     """
-    batch = example_batch()
+    if checkers is None:
+        with Checkers() as own:
+            yield from check_exercises(files, timeout, steps, own)
+        return
+    present = {number: path for number, path in files.items() if path.exists()}
+    asked = [_request(number, path, timeout, steps) for number, path in present.items()]
+    answers = dict(zip(present, checkers.answers(asked), strict=True))
     for number, path in files.items():
-        if not path.exists():
+        if number not in answers:
             yield Progress(number, path, 0, 1, False, "the file is not there")
         elif number == 4:
-            yield _training(path, timeout or TRAINING_TIMEOUT, steps)
+            yield training_progress(path, answers[number])
         else:
-            yield _gradients(number, path, batch, timeout or TIMEOUT)
+            yield _gradients(number, path, answers[number])
 
 
-def example_batch() -> Batch:
-    """The batch that scripts are checked on: random characters, the lecture's parameters."""
-    g, g_batchnorm = generators(SEED)
-    parameters = initialise(Sizes(VOCABULARY, n_hidden=N_HIDDEN), g, g_batchnorm)
-    Xb = torch.randint(0, VOCABULARY, (BATCH, 3), generator=g)
-    Yb = torch.randint(0, VOCABULARY, (BATCH,), generator=g)
-    return Batch(
-        parameters, Xb, Yb, autograd_reference(batches.Batch(Network(), parameters, Xb, Yb))
-    )
+def _request(number: int, path: Path, timeout: float | None, steps: int) -> Request:
+    if number == 4:
+        return request(path, timeout or TRAINING_TIMEOUT) | {"kind": "train", "steps": steps}
+    return request(path, timeout or TIMEOUT)
 
 
-def _gradients(number: int, path: Path, batch: Batch, timeout: float) -> Progress:
-    check = check_learner(path, batch.parameters, batch.Xb, batch.Yb, timeout, batch.reference)
-    right, expected = len(check.right), len(check.scope.expected)
-    return Progress(number, path, right, expected, check.passed, told(check), check)
+def _gradients(number: int, path: Path, answer: Mapping[str, Any]) -> Progress:
+    right, expected = answer["right"], answer["expected"]
+    return Progress(number, path, right, expected, answer["passed"], told(answer), answer)
 
 
-def told(check: LearnerCheck) -> str:
-    """The most urgent thing to say of a learner's file, in a sentence or two."""
-    for name, finding in check.findings.items():
-        if finding.diagnosis is not None:
-            d = name if name in check.result.gradients else "d" + name
-            return f"{d} is wrong ({finding.diagnosis.kind}): {finding.diagnosis.text}"
-    if check.result.error is not None:
-        return check.result.error.paragraph().splitlines()[0]
-    for finding in check.findings.values():
-        if finding.unfinished is not None:
-            return finding.unfinished
-    if check.next is not None:
-        return f"{'next' if check.result.gradients else 'nothing defined yet, next'}: {check.next}"
-    return "done" if check.passed else "see gradcheck --file for the whole table"
-
-
-def _training(path: Path, timeout: float, steps: int) -> Progress:
-    result = train_with(path, *bundled_batches(steps), timeout)
-    if result.error is not None:
-        message = result.error.paragraph().splitlines()[0]
-    elif result.mismatch is not None:
-        step, _, text = result.mismatch
+def training_progress(path: Path, answer: Mapping[str, Any]) -> Progress:
+    """The progress with exercise 4, from the answer of its training."""
+    passed = answer.get("loss") is not None
+    if answer["error"] is not None:
+        message = paragraph(answer["error"]).splitlines()[0]
+    elif answer["mismatch"] is not None:
+        step, _, text = answer["mismatch"]
         message = (
             f"step {step}: {visible(text)}. 'makemore-bp gradcheck --file "
             f"{visible(str(path))}' looks into your function"
         )
     else:
-        message = f"{steps:,} steps trained, loss {result.loss:.4f} at the end"
-    return Progress(4, path, int(result.passed), 1, result.passed, message, training=result)
+        last = answer["watched"][-1]["step"] + 1
+        message = f"{last:,} steps trained, loss {answer['loss']:.4f} at the end"
+    return Progress(4, path, int(passed), 1, passed, message, answer)

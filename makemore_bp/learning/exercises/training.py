@@ -1,45 +1,81 @@
-"""Exercise 4: the bundled names, our loop, the learner's gradients."""
+"""Exercise 4: the bundled names, our loop, the learner's gradients.
+
+At steps 0, 1, 2, 5, 10, 20, 50, ... and at the last the gradients are held against our own; the
+first wrong one ends the training.
+"""
 
 from __future__ import annotations
 
-import tempfile
+import math
+import types
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from makemore_bp.engines import configured
-from makemore_bp.learning.child import run_module
-from makemore_bp.learning.failure import LearnerError, error_of, stopped
-from makemore_bp.learning.script import read_journal, read_script, write_request
-from makemore_bp.network.parameters import generators, initialise
+from makemore_bp.learning.diagnosis.compare import same_bits, scale
+from makemore_bp.learning.limits import Limits
+from makemore_bp.learning.namespace import namespace, silence_matplotlib
+from makemore_bp.learning.script import Script, call_backward
+from makemore_bp.learning.values import as_tensor
+from makemore_bp.network.parameters import Sizes, generators, initialise
 from makemore_bp.network.passes import Network
 
-STEPS = 1000
 BATCH = 32
 LEARNING_RATE = 0.1
 SEED = 2147483647  # the lecture's
+LAST = 100  # minibatches at the end whose mean loss is reported
+# Of the largest entry of any gradient of a parameter; float32 sums of the batch agree to 1e-6.
+TOLERANCE = 1e-4
+# Below this all that is left of a gradient is rounding, as with b1, whose true value is zero.
+NOISE = 1e-6
 
 
-@dataclass(frozen=True)
-class TrainingResult:
+@dataclass
+class Training:
     """watched: step and minibatch loss wherever the gradients were compared and found right; loss:
     the mean over the last minibatches, None if the training did not come to its end; mismatch: the
-    step, tensor and reason of the first wrong gradient; error: why the function itself failed."""
+    step, tensor and reason of the first wrong gradient."""
 
-    watched: tuple[tuple[int, float], ...]
-    loss: float | None
-    mismatch: tuple[int, str, str] | None
-    error: LearnerError | None
-    output: str
+    watched: list[tuple[int, float]] = field(default_factory=list)
+    loss: float | None = None
+    mismatch: tuple[int, str, str] | None = None
 
-    @property
-    def passed(self) -> bool:
-        """Whether the network was trained to the last step with right gradients."""
-        return self.loss is not None
+
+def trained(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """The answer to a request for a training, as plain data."""
+    parameters, Xb, Yb = bundled_batches(request["steps"])
+    return train_with(request["text"], request["path"], parameters, Xb, Yb, limits)
+
+
+def train_with(
+    text: str,
+    path: str,
+    parameters: Mapping[str, Tensor],
+    Xb: Tensor,
+    Yb: Tensor,
+    limits: Limits,
+) -> dict[str, Any]:
+    """Trains with the learner's function on minibatches Xb (steps, n, block_size) and Yb."""
+    silence_matplotlib()
+    network = Network()
+    record = network.forward(parameters, Xb[0], Yb[0])
+    gradients = {name[1:]: gradient for name, gradient in network.backward(record).items()}
+    script = Script(text, path, namespace(record, gradients), gradients, limits)
+    training = Training()
+    if script.parse() and script.define():
+        own = {name: p.clone() for name, p in parameters.items()}
+        script.do(lambda: _train(script, own, Xb, Yb, training))
+    error = script.error.as_json() if script.error is not None else None
+    return {
+        "watched": [{"step": step, "loss": loss} for step, loss in training.watched],
+        "loss": training.loss,
+        "mismatch": training.mismatch,
+        "error": error,
+        "output": script.output,
+    }
 
 
 def bundled_batches(steps: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -50,39 +86,70 @@ def bundled_batches(steps: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     resolved = config.load(None, [])
     data = dataset.load(resolved.data, resolved.model.block_size)
     g, g_batchnorm = generators(SEED)
-    sizes = configured.sizes(resolved, len(data.vocabulary))
+    sizes = Sizes(len(data.vocabulary), **resolved.model.model_dump())
     parameters = initialise(sizes, g, g_batchnorm)
     indices = torch.randint(0, len(data.train), (steps, BATCH), generator=g)
     return parameters, *data.train.batch(indices)
 
 
-def train_with(
-    path: Path, parameters: Mapping[str, Tensor], Xb: Tensor, Yb: Tensor, timeout: float
-) -> TrainingResult:
-    """Trains with the function ``backward`` of the file at ``path``, in a process of its own.
+def watched(step: int, steps: int) -> bool:
+    """Whether the gradients of a step are held against ours: 0, 1, 2, 5, 10, 20, 50, ..., last."""
+    power = 10 ** int(math.log10(step)) if step else 1
+    return step == steps - 1 or step in (0, power, 2 * power, 5 * power)
 
-    Xb (steps, n, block_size), Yb (steps, n). Raises RequestError if the file cannot be read.
-    """
-    source = read_script(path)
-    network = Network.of()
-    with torch.no_grad():
-        record = network.forward(parameters, Xb[0], Yb[0])
-        gradients = {name[1:]: gradient for name, gradient in network.backward(record).items()}
-    with tempfile.TemporaryDirectory(prefix="makemore-bp-") as name:
-        folder = Path(name)
-        write_request(folder, path, source, timeout, record, gradients, lr=LEARNING_RATE)
-        batches = {"Xb": Xb.contiguous().clone(), "Yb": Yb.contiguous().clone()}
-        save_file(batches, folder / "batches.safetensors")
-        ended = run_module("makemore_bp.learning.exercises.training_process", folder, timeout)
-        events = list(read_journal(folder))
-        error = next((error_of(e, source) for e in events if e["event"] == "error"), None)
-        mismatch = next(
-            ((e["step"], e["name"], e["text"]) for e in events if e["event"] == "mismatch"), None
-        )
-        loss = next((e["loss"] for e in events if e["event"] == "trained"), None)
-        if loss is None and error is None and mismatch is None:
-            error = stopped(ended, events, folder / "stuck.txt", path, source, timeout)
-    right = [e for e in events if e["event"] == "watched"]
-    right = right[:-1] if mismatch else right
-    watched = tuple((e["step"], e["loss"]) for e in right)
-    return TrainingResult(watched, loss, mismatch, error, ended.output)
+
+def _train(
+    script: Script, parameters: dict[str, Tensor], Xb: Tensor, Yb: Tensor, training: Training
+) -> None:
+    function = script.backward
+    if not isinstance(function, types.FunctionType):
+        raise TypeError("the file defines no function called backward")
+    network, losses, steps = Network(), [], len(Xb)
+    for step in range(steps):
+        record = network.forward(parameters, Xb[step], Yb[step])
+        ours = network.backward(record) if watched(step, steps) else None
+        before = {name: p.clone() for name, p in parameters.items()} if ours else {}
+        theirs = call_backward(function, {**script.names, **record})
+        if ours is not None:
+            fault = _first_fault(theirs, ours, parameters, before)
+            if fault is not None:
+                training.mismatch = step, *fault
+                return
+            training.watched.append((step, float(record["loss"])))
+        _update(parameters, theirs, LEARNING_RATE)
+        losses.append(float(record["loss"]))
+    training.loss = sum(losses[-LAST:]) / len(losses[-LAST:])
+
+
+def _update(parameters: dict[str, Tensor], gradients: Mapping[str, Any], lr: float) -> None:
+    for name, parameter in parameters.items():
+        gradient, _ = as_tensor(gradients.get("d" + name), parameter)
+        if gradient is None or gradient.shape != parameter.shape:
+            raise TypeError(f"backward returns no gradient d{name} of shape {_shape(parameter)}")
+        parameter.add_(gradient, alpha=-lr)
+
+
+def _first_fault(
+    theirs: Mapping[str, Any],
+    ours: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    before: Mapping[str, Tensor],
+) -> tuple[str, str] | None:
+    """The first parameter, from the loss upwards, whose gradient is not ours, and why."""
+    for name in ("W2", "b2", "bngain", "bnbias", "W1", "b1", "C"):
+        if not same_bits(parameters[name], before[name]):
+            return name, f"backward changes {name} itself, in place; the loop does the update"
+        right = ours["d" + name]
+        gradient, note = as_tensor(theirs.get("d" + name), right)
+        if gradient is None:
+            return name, f"d{name} {note or 'is not defined yet'}"
+        if gradient.shape != right.shape:
+            return name, f"d{name} has the shape {_shape(gradient)} where {_shape(right)} belongs"
+        distance = scale(gradient - right)
+        if not distance <= TOLERANCE * scale(right) + NOISE:
+            return name, f"d{name} is off by {distance:.3g}, with entries up to {scale(right):.3g}"
+    return None
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(tuple(tensor.shape))

@@ -19,11 +19,12 @@ def write_exercises(folder: Path) -> list[Path]:
     """
     texts = _texts(folder)
     present = [name for name in texts if (folder / name).exists() or (folder / name).is_symlink()]
-    shown = visible(str(folder))
     if present:
         raise RequestError(
-            f"{shown} holds {', '.join(present)} already, and your work is not overwritten. Name "
-            "another folder: makemore-bp exercise new DIR."
+            "{folder} holds {present} already, and your work is not overwritten. Name another "
+            "folder: makemore-bp exercise new DIR.",
+            folder=folder,
+            present=", ".join(present),
         )
     written: list[Path] = []
     try:
@@ -38,8 +39,10 @@ def write_exercises(folder: Path) -> list[Path]:
                 path.unlink()
         reason = getattr(error, "strerror", None) or str(error)
         raise RequestError(
-            f"{shown} cannot be written: {visible(reason)}. "
-            "Name another folder: makemore-bp exercise new DIR."
+            "{folder} cannot be written: {reason}. "
+            "Name another folder: makemore-bp exercise new DIR.",
+            folder=folder,
+            reason=reason,
         ) from None
     return [folder / name for name in texts]
 

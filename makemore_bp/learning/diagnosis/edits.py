@@ -1,0 +1,148 @@
+"""One change at a time to a learner's statement, each with what it would mean.
+
+A change that makes the gradient true *is* the mistake, in the learner's own words. The cheaper
+changes are the likelier slips: they are preferred where several would do.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from makemore_bp.learning.diagnosis import operations
+from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.walk import Spot, blocks, spots
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A statement with one thing changed. old, new: what is exchanged for what (``new`` is None for
+    a statement that is taken out); text: what is wrong about ``old``; cost: the higher, the less
+    likely."""
+
+    statement: ast.stmt
+    old: ast.AST
+    new: ast.AST | None
+    kind: Kind
+    text: str
+    cost: float
+
+
+@dataclass(frozen=True)
+class Words:
+    """The names that may stand in a statement: tensors of floating numbers (the gradients among
+    them), what may be an index, and the tensor whose gradient is made; ``said`` are the names that
+    the script uses at all."""
+
+    floats: Sequence[str]
+    gradients: frozenset[str]
+    integers: Sequence[str]
+    tensor: str
+    said: frozenset[str]
+
+
+def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:
+    """Every change of one thing in ``statement``. ``show`` gives a node as the learner wrote it."""
+    yield from _of_statements(statement, words, show)
+    for spot in spots(statement):
+        if spot.stored or _keeps(spot):
+            continue
+        for new, kind, text, cost in operations.changes(spot, words, show):
+            if spot.loop and kind is Kind.place:
+                kind, text = Kind.missing_term, f"the loop does not come to all: {text}"
+            yield Edit(spot.put(new), spot.node, new, kind, text, cost)
+
+
+def _keeps(spot: Spot) -> bool:
+    """What no slip of the learner's touches: the names of modules and functions."""
+    node = spot.node
+    if isinstance(node, ast.Name) and node.id in ("torch", "F", "np", "math", "range", "print"):
+        return True
+    return spot.called and isinstance(node, ast.Name)
+
+
+def _of_statements(
+    statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]
+) -> Iterator[Edit]:
+    for new, old, kind, text, cost in _assignments(statement, show):
+        yield Edit(new, old, new, kind, text, cost)
+    for body, put in blocks(statement):
+        for position, inner in enumerate(body):
+            before, after = body[:position], body[position + 1 :]
+            for new, old, kind, text, cost in _assignments(inner, show):
+                yield Edit(put([*before, new, *after]), old, new, kind, text, cost)
+            if len(body) > 1 and not isinstance(inner, ast.Return):
+                yield Edit(
+                    put(before + after), inner, None, Kind.extra_term,
+                    f"{show(inner).splitlines()[0].strip()} does not belong there", 5,
+                )  # fmt: skip
+            if after and not isinstance(after[0], ast.Return):
+                yield Edit(
+                    put([*before, after[0], inner, *after[1:]]), inner, after[0], Kind.overwritten,
+                    "this statement and the next stand in the wrong order", 4,
+                )  # fmt: skip
+
+
+Changed = Iterator[tuple[ast.stmt, ast.AST, Kind, str, float]]
+
+
+def _assignments(statement: ast.stmt, show: Callable[[ast.AST], str]) -> Changed:
+    """``=`` for ``+=`` and its like."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
+            yield from _assigned(statement, target, show)
+        if isinstance(target, ast.Tuple) and len(target.elts) > 1:
+            yield from _exchanged(statement, target, show)
+    elif isinstance(statement, ast.AugAssign):
+        yield from _augmented(statement, show)
+
+
+def _assigned(statement: ast.Assign, target: Any, show: Callable[[ast.AST], str]) -> Changed:
+    name = show(target)
+    lost = "so what it held before is lost"
+    if isinstance(target, ast.Subscript):
+        lost = "so of all that comes to one place only the last counts"
+    text = f"{name} is assigned (=) where it must be added to (+=), {lost}"
+    yield (
+        ast.AugAssign(target, ast.Add(), statement.value), statement, Kind.overwritten, text, 1
+    )  # fmt: skip
+    text = f"{name} is assigned (=) where it must be subtracted from (-=), {lost}"
+    yield (
+        ast.AugAssign(target, ast.Sub(), statement.value), statement, Kind.overwritten, text, 3
+    )  # fmt: skip
+
+
+def _exchanged(statement: ast.Assign, target: ast.Tuple, show: Callable[[ast.AST], str]) -> Changed:
+    for first in range(len(target.elts)):
+        for second in range(first + 1, len(target.elts)):
+            elements = list(target.elts)
+            elements[first], elements[second] = elements[second], elements[first]
+            one, other = show(target.elts[first]), show(target.elts[second])
+            yield (
+                ast.Assign([ast.Tuple(elements, ast.Store())], statement.value), target,
+                Kind.exchanged, f"{one} and {other} are exchanged", 2,
+            )  # fmt: skip
+
+
+_SIGNS: Mapping[tuple[type, type], tuple[Kind, str, float]] = {
+    (ast.Sub, ast.Add): (Kind.sign, "is subtracted (-=) where it must be added (+=)", 1),
+    (ast.Add, ast.Sub): (Kind.sign, "is added (+=) where it must be subtracted (-=)", 1),
+    (ast.Mult, ast.Div): (Kind.operation, "multiplies (*=) where it must divide (/=)", 2),
+    (ast.Div, ast.Mult): (Kind.operation, "divides (/=) where it must multiply (*=)", 2),
+    (ast.Add, ast.Mult): (Kind.operation, "is added (+=) where it must be multiplied in (*=)", 3),
+    (ast.Mult, ast.Add): (Kind.operation, "is multiplied in (*=) where it must be added (+=)", 3),
+}
+
+
+def _augmented(statement: ast.AugAssign, show: Callable[[ast.AST], str]) -> Changed:
+    value = show(statement.value)
+    for (old, new), (kind, text, cost) in _SIGNS.items():
+        if isinstance(statement.op, old):
+            changed = ast.AugAssign(statement.target, new(), statement.value)
+            yield changed, statement, kind, f"{value} {text}", cost
+    if isinstance(statement.op, ast.Add | ast.Sub):
+        text = f"{show(statement.target)} is added to (+=) where it must be assigned (=)"
+        yield ast.Assign([statement.target], statement.value), statement, Kind.extra_term, text, 4

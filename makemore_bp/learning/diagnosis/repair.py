@@ -1,0 +1,266 @@
+"""The change to the learner's own line that makes a gradient true."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makemore_bp.learning.blocks import Unit
+from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.diagnosis.edits import Edit, Words, edits
+from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind, Repair
+from makemore_bp.learning.diagnosis.replay import Bench, Change
+from makemore_bp.learning.places import tensor_meant
+
+# Of processor time, so that a busy machine finds the same.
+SECONDS = 3.0  # for one gradient
+PAIRS = 0.6  # for two changes at once
+LIKELY = 2.2  # the cost up to which a change is tried together with another
+
+
+@dataclass(frozen=True)
+class Found:
+    """A change that makes the gradient true. site: the statement or definition that it changes."""
+
+    edit: Edit
+    site: ast.stmt
+    order: int
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """The likelier slip first; among equals the later line and the shorter change."""
+        new = len(ast.unparse(self.edit.new)) if self.edit.new is not None else 0
+        return self.edit.cost, new, self.order
+
+
+class Repairs:
+    """The search for a repair of one gradient."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        world: Mapping[str, Tensor],
+        accepts: Callable[[Tensor | None], bool],
+    ) -> None:
+        """``accepts`` says whether a value is what the gradient should be in ``world``."""
+        self._bench, self._world, self._accepts = bench, world, accepts
+        self._source = source = bench.source
+        self._deadline = time.process_time() + SECONDS
+        self._said = frozenset(
+            node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)
+        )
+
+    def best(self) -> Found | None:
+        """The likeliest single change that makes the gradient true."""
+        found: Found | None = None
+        for candidate in self._candidates:
+            if found is not None and candidate.edit.cost > found.edit.cost:
+                break
+            if self._makes_true(candidate) and (found is None or candidate.rank < found.rank):
+                found = candidate
+            if time.process_time() > self._deadline:
+                break
+        return found
+
+    @cached_property
+    def _candidates(self) -> list[Found]:
+        """Every single change, the likelier first."""
+        found = [
+            Found(replace(edit, cost=edit.cost + self._shared(site)), site, order)
+            for order, (site, unit) in enumerate(self._sites())
+            for edit in edits(site, self._words(site, unit), self._shown)
+        ]
+        return sorted((*found, *self._superfluous()), key=lambda each: each.edit.cost)
+
+    def _superfluous(self) -> Iterator[Found]:
+        """Statements that change the gradient and may not belong there."""
+        units = [unit for unit in self._bench.nodes if isinstance(unit.node, ast.AugAssign)]
+        for order, unit in enumerate(units):
+            text = f"this line does not belong there: {self._shown(unit.node)}"
+            edit = Edit(ast.Pass(), unit.node, None, Kind.extra_term, text, 2.4)
+            yield Found(edit, unit.node, order)
+
+    def _shared(self, site: ast.stmt) -> float:
+        """A function that is called at several places is less likely at fault than one call."""
+        if not isinstance(site, ast.FunctionDef):
+            return 0.0
+        calls = sum(_plain_call(node) and node.func.id == site.name  # type: ignore[attr-defined]
+                    for node in ast.walk(self._source.tree))  # fmt: skip
+        return 0.6 if calls > 1 else 0.05
+
+    def pair(self) -> tuple[Found, Found] | None:
+        """Two changes, in one statement or in two, that make it true together."""
+        deadline = time.process_time() + PAIRS
+        likely = [found for found in self._candidates if found.edit.cost <= LIKELY]
+        for one, other in combinations(likely, 2):
+            if time.process_time() > deadline:
+                return None
+            changes = self._both(one, other)
+            if changes and self._accepts(self._bench.run(self._world, *changes)):
+                return one, other
+        return None
+
+    def _both(self, one: Found, other: Found) -> tuple[Change, ...]:
+        if one.site is not other.site:
+            return (
+                _change(one.site, one.edit.statement),
+                _change(other.site, other.edit.statement),
+            )
+        merged = _merged(one, other)
+        return (_change(one.site, merged),) if merged is not None else ()
+
+    def _makes_true(self, found: Found) -> bool:
+        return self._accepts(
+            self._bench.run(self._world, _change(found.site, found.edit.statement))
+        )
+
+    def _sites(self) -> Iterator[tuple[ast.stmt, Unit]]:
+        """The statements that make the gradient, the last first, and the functions they call."""
+        units = list(reversed(self._bench.nodes))
+        for unit in units:
+            yield unit.node, unit
+        defined = {
+            node.name: node
+            for node in ast.walk(self._source.tree)
+            if isinstance(node, ast.FunctionDef)
+        }
+        pending = [(unit.node, unit) for unit in units]
+        seen: set[str] = set()
+        while pending:
+            node, unit = pending.pop(0)
+            for call in ast.walk(node):
+                name = call.func.id if _plain_call(call) else ""  # type: ignore[attr-defined]
+                if name in defined and name not in seen:
+                    seen.add(name)
+                    yield defined[name], unit
+                    pending.append((defined[name], unit))
+
+    def _words(self, site: ast.stmt, unit: Unit) -> Words:
+        names = unit.before.names
+        inner = [
+            node.id
+            for node in ast.walk(site)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        ]
+        if isinstance(site, ast.FunctionDef):
+            inner += [argument.arg for argument in site.args.args]
+        own = self._bench.place.root
+        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
+        integers = [n for n, v in names.items() if _is_integer(v)]
+        tensors = self._bench.truth.gradients
+        return Words(
+            floats=list(dict.fromkeys([*floats, *inner])),
+            gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
+            integers=list(dict.fromkeys([*integers, *inner])),
+            tensor=self._bench.tensor,
+            said=self._said,
+        )
+
+    def _says_something(self, name: str, value: Any) -> bool:
+        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return False
+        truth = self._bench.truth
+        tensor = tensor_meant(name, truth.gradients)
+        return tensor is None or scale(truth.gradients[tensor]) > truth.noise(tensor)
+
+    def _shown(self, node: ast.AST) -> str:
+        text = self._source.segment(node) if hasattr(node, "lineno") else ""
+        return " ".join((text or ast.unparse(node)).split())
+
+    def diagnosis(self, found: Found, hint: str) -> Diagnosis:
+        """What to tell the learner of a repair."""
+        edit = found.edit
+        text = edit.text[:1].upper() + edit.text[1:] if _starts_a_sentence(edit.text) else edit.text
+        return Diagnosis(edit.kind, f"{text}.", hint, self.line(found), self.repair(found))
+
+    def line(self, found: Found) -> int:
+        """The line of the change."""
+        return getattr(found.edit.old, "lineno", found.site.lineno)
+
+    def repair(self, found: Found) -> Repair:
+        """The change as text."""
+        old = found.edit.old
+        before = self._source.segment(old)
+        after = ast.unparse(ast.fix_missing_locations(found.edit.new)) if found.edit.new else ""
+        column = getattr(old, "col_offset", 0)
+        line = self.line(found)
+        whole = self._source.text.splitlines()[line - 1]
+        raw = whole.encode()
+        if getattr(old, "end_lineno", line) == line:
+            end = getattr(old, "end_col_offset", len(raw))
+            after = _in_parentheses(found.edit, after)
+            whole = (raw[:column] + after.encode() + raw[end:]).decode()
+        shown = len(raw[:column].decode(errors="replace")) + 1
+        return Repair(line, shown, before, after, whole.strip())
+
+
+def _change(site: ast.stmt, statement: ast.stmt) -> Change:
+    return Change(site, ast.fix_missing_locations(ast.copy_location(statement, site)))
+
+
+def _in_parentheses(edit: Edit, text: str) -> str:
+    """The new text as it may stand inside a larger expression."""
+    if isinstance(edit.new, ast.BinOp | ast.UnaryOp) and not isinstance(edit.old, ast.stmt):
+        return f"({text})"
+    return text
+
+
+def _starts_a_sentence(text: str) -> bool:
+    """A word gets a capital; a name or a formula does not."""
+    return text.split()[0].rstrip(",;:") in (
+        "the", "it", "a", "only", "epsilon", "axis", "this", "what",
+    )  # fmt: skip
+
+
+def _plain_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() and value.dtype != torch.bool
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _merged(one: Found, other: Found) -> ast.stmt | None:
+    """Both changes in one statement, if neither lies inside the other."""
+    if other.edit.new is None or isinstance(other.edit.old, ast.stmt):
+        one, other = other, one
+    old, new = other.edit.old, other.edit.new
+    if new is None or isinstance(old, ast.stmt):
+        return None
+    merged: ast.stmt | None = _exchanged(one.edit.statement, old, new)
+    return merged
+
+
+def _exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:
+    """``tree`` with the node ``old`` exchanged; None if it is not in there."""
+    if tree is old:
+        return new
+    for name, value in ast.iter_fields(tree):
+        for position, part in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(part, ast.AST):
+                inner = _exchanged(part, old, new)
+                if inner is not None:
+                    return _with(tree, name, position, inner)
+    return None
+
+
+def _with(tree: ast.AST, name: str, position: int, inner: ast.AST) -> ast.AST:
+    changed = copy.copy(tree)
+    value = getattr(tree, name)
+    if isinstance(value, list):
+        setattr(changed, name, [*value[:position], inner, *value[position + 1 :]])
+    else:
+        setattr(changed, name, inner)
+    return changed

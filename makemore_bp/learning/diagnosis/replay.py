@@ -1,0 +1,315 @@
+"""Statements of a learner's, run again on what the script had, in a world of one's choice.
+
+The world says what every gradient is: the true ones, to ask whether a gradient's own statements
+are right; or the script's own, to see that running them again gives what they gave. It is a world
+in float64, in which rounding hides nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makemore_bp.learning.blocks import Blocks, Home, Unit
+from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.diagnosis.world import (
+    AS_READ,
+    Given,
+    World,
+    as_number,
+    exact,
+    is_true,
+    near,
+    private,
+)
+from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.source import changed_by_name
+from makemore_bp.learning.trace import HOOK
+from makemore_bp.learning.truth import Truth
+
+SETTING = "__makemore_bp_setting__"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The statement or definition ``old`` of the script, to be taken as ``new``."""
+
+    old: ast.stmt
+    new: ast.stmt
+
+
+class Bench:
+    """The statements that make one gradient, to be run again."""
+
+    def __init__(
+        self, blocks: Blocks, home: Home, tensor: str, truth: Truth, last: int | None = None
+    ) -> None:
+        """``last`` is the unit at which the definition in question ends, by default the last."""
+        self.block, self.place, self.tensor, self.truth = home.block, home.place, tensor, truth
+        self.last = home.definitions[-1] if last is None else last
+        self._blocks, self.source = blocks, blocks.trace.source
+        self._told = blocks.told
+        self._worlds: dict[tuple[int, int, Given], World] = {}
+
+    @cached_property
+    def plan(self) -> tuple[int, ...]:
+        """The units that make the gradient, with those that make what only they use."""
+        return self._back_from(self.last, forgets=True)
+
+    @cached_property
+    def history(self) -> tuple[int, ...]:
+        """The same, with what gave the gradient the values that were replaced."""
+        return self._back_from(self.last, forgets=False)
+
+    def _back_from(self, last: int, forgets: bool) -> tuple[int, ...]:
+        needed, units = {self.place.root}, []
+        for index in range(last, -1, -1):
+            unit = self.block.units[index]
+            written = {name for name in needed if unit.writes(Place(name))}
+            if self.place.root in needed and unit.writes(self.place):
+                written.add(self.place.root)
+            if not written or isinstance(unit.node, ast.FunctionDef | ast.ClassDef):
+                continue
+            units.append(index)
+            keeps = set() if forgets else {self.place.root}
+            needed -= {name for name in written if unit.starts(name)} - keeps
+            needed |= unit.reads - self._given(unit)
+        return tuple(reversed(units))
+
+    @property
+    def nodes(self) -> list[Unit]:
+        """The units of the plan."""
+        return [self.block.units[index] for index in self.plan]
+
+    @property
+    def text(self) -> str:
+        """The statements as the learner wrote them."""
+        return "\n".join(self.source.segment(unit.node) for unit in self.nodes)
+
+    @cached_property
+    def random(self) -> Mapping[str, Tensor]:
+        """A world of random gradients, in which a gradient that is zero in truth is not."""
+        g = torch.Generator().manual_seed(0)
+        return {
+            name: torch.randn(gradient.shape, generator=g, dtype=torch.float64)
+            for name, gradient in self.truth.gradients.items()
+        }
+
+    def right_at_random(self, value: Tensor | None) -> bool:
+        """Whether a value is what the rule gives in the random world."""
+        local = self.truth.local(self.tensor, self.random)
+        return value is not None and is_true(value, local, 1e-9 * scale(local))
+
+    def reads(self) -> dict[str, list[int]]:
+        """The other gradients that the plan reads, by tensor, with the units that read them."""
+        found: dict[str, list[int]] = {}
+        for index in self.plan:
+            unit = self.block.units[index]
+            for tensor, place in self._places(unit).items():
+                if place.root in unit.reads and tensor != self.tensor:
+                    found.setdefault(tensor, []).append(index)
+        return found
+
+    def true(self, change: Change | None = None) -> Tensor | None:
+        """What the statements give where every other gradient is true; None if they fail."""
+        return self.run(self.truth.gradients, change)
+
+    def run(
+        self,
+        world: Mapping[str, Tensor],
+        *changes: Change | None,
+        upto: int | None = None,
+        given: Given = AS_READ,
+    ) -> Tensor | None:
+        """What the statements give in a world of gradients (by tensor name, float64). ``upto``
+        ends the plan after that unit."""
+        made: dict[str, Any] = {}
+        for index in self.history if changes else self.plan:
+            names = self._names(index, world, made, given)
+            if not _execute(self._statements(index, changes), names):
+                return None
+            unit = self.block.units[index]
+            for name in unit.changes | ({self.place.root} if unit.opaque else set()):
+                if name in names:
+                    made[name] = private(names[name])  # it may be a tensor of the world itself
+            if index == upto:
+                break
+        return as_number(self.place.get(made))
+
+    def agrees(self, value: Tensor | None, truth: Tensor | None = None) -> bool:
+        """Whether a value is the true gradient."""
+        truth = self.truth.gradients[self.tensor] if truth is None else truth
+        return value is not None and is_true(value, truth, self.truth.noise(self.tensor))
+
+    @cached_property
+    def faithful(self) -> bool:
+        """Whether the statements, run again on the script's own gradients, give its own result."""
+        made = self.place.get(self.block.units[self.last].after.names)
+        own = as_number(made)
+        again = self.run({})
+        if own is None or again is None or own.shape != again.shape:
+            return False
+        return scale(own.double() - again.double()) <= 1e-3 * scale(own) + self._noise32()
+
+    def _noise32(self) -> float:
+        unit = torch.finfo(torch.float32).eps / torch.finfo(torch.float64).eps
+        return self.truth.noise(self.tensor) * unit
+
+    def _statements(self, index: int, changes: tuple[Change | None, ...]) -> list[ast.stmt]:
+        unit = self.block.units[index]
+        new = {change.old: change.new for change in changes if change is not None}
+        node = new.get(unit.node, unit.node)
+        definitions = {
+            old.name: statement
+            for old, statement in new.items()
+            if isinstance(old, ast.FunctionDef)
+        }
+        if unit.opaque:
+            definitions = {**self._makers, **definitions}
+        whole = [
+            self._cut(d, d.name) for d in definitions.values() if isinstance(d, ast.FunctionDef)
+        ]
+        compound = isinstance(node, ast.For | ast.While)
+        return [*whole, self._cut(node, self.block.function) if compound else node]
+
+    @cached_property
+    def _makers(self) -> dict[str, ast.stmt]:
+        """The functions of the script in which other gradients are made."""
+        made_in = {home.block.function for home in self._homes.values()}
+        return {
+            node.name: node
+            for node in self.source.tree.body
+            if isinstance(node, ast.FunctionDef) and node.name in made_in
+        }
+
+    @cached_property
+    def _homes(self) -> dict[str, Home]:
+        """The homes of the other gradients."""
+        found = {t: self._blocks.home(t) for t in self.truth.gradients if t != self.tensor}
+        return {tensor: home for tensor, home in found.items() if home is not None}
+
+    def _cut(self, node: ast.stmt, function: str) -> ast.stmt:
+        """A loop or function that makes several gradients, with every other one set to what it is
+        in the world as soon as it is made."""
+        own = {
+            home.place.root: tensor
+            for tensor, home in self._homes.items()
+            if home.block.function == function and home.place.key is None
+        }
+        return _with_settings(node, own) if own else node
+
+    def _names(
+        self, index: int, world: Mapping[str, Tensor], made: Mapping[str, Any], given: Given
+    ) -> dict[str, Any]:
+        """The namespace for a unit: private copies of what it reads."""
+        key = index, id(world), given
+        known = self._worlds.get(key)
+        if (
+            known is None or known.touched
+        ):  # a change may make a statement write where it should not
+            known = self._worlds[key] = World.of(self._world(index, world, given))
+        names = dict(known.names)
+        unit = self.block.units[index]
+        for name in unit.reads | unit.changes:
+            if name in names:
+                names[name] = private(names[name])
+        names.update(made)
+        names[SETTING] = lambda tensor, value: _set(world, tensor, value)
+        _rebind(names)
+        return names
+
+    def _world(self, index: int, world: Mapping[str, Tensor], given: Given) -> dict[str, Any]:
+        unit = self.block.units[index]
+        if given.single:
+            names = dict(unit.before.names)
+        else:
+            names = {name: exact(value) for name, value in unit.before.names.items()}
+            for name, tensor in self.truth.tensors.items():
+                value = names.get(name)
+                if isinstance(tensor, Tensor) and isinstance(value, Tensor):
+                    names[name] = tensor if given.forward or near(value, tensor) else value
+        for other, place in self._places(unit).items():
+            if other == self.tensor or other not in world:
+                continue
+            value, true = place.get(names), self.truth.gradients[other]
+            right = isinstance(value, Tensor) and near(value, true)
+            if right or given.finished or not self.unfinished(place, index):
+                place.put(names, world[other])
+        return names
+
+    def unfinished(self, place: Place, index: int) -> bool:
+        """Whether a gradient that a unit reads is added to later: it was read too early."""
+        for unit in self.block.units[index:]:
+            if unit.writes(place):
+                return not unit.starts(place.root)
+        return False
+
+    def _places(self, unit: Unit) -> dict[str, Place]:
+        return places(unit.before.names, self.truth.gradients, self._told)
+
+    def _given(self, unit: Unit) -> set[str]:
+        """The names that are not the plan's to make: other gradients and what the script found."""
+        others = {p.root for t, p in self._places(unit).items() if t != self.tensor}
+        return (others | set(self.truth.tensors)) - {self.place.root}
+
+
+def _rebind(names: dict[str, Any]) -> None:
+    """Lets the learner's functions read the names of this world and not those of the script."""
+    for name, value in names.items():
+        if isinstance(value, types.FunctionType) and HOOK in value.__globals__:
+            names[name] = types.FunctionType(
+                value.__code__, names, value.__name__, value.__defaults__, value.__closure__
+            )
+    names[HOOK] = lambda _: None
+
+
+def _set(world: Mapping[str, Tensor], tensor: str, value: Any) -> Any:
+    """What a gradient is in the world, if it can be what the script means by the name."""
+    true = world.get(tensor)
+    fits = true is not None and isinstance(value, Tensor) and value.shape == true.shape
+    return true.clone() if fits and true is not None else value
+
+
+def _with_settings(node: Any, own: Mapping[str, str]) -> Any:
+    """A copy of a statement in which each of the names is set anew after every statement inside
+    that changes it."""
+    changed = copy.copy(node)
+    for field, value in ast.iter_fields(node):
+        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+            body: list[ast.stmt] = []
+            for statement in value:
+                body.append(_with_settings(statement, own))
+                if not hasattr(statement, "body"):
+                    names = changed_by_name(statement) & own.keys()
+                    body += [_setting(name, own[name], statement) for name in sorted(names)]
+            setattr(changed, field, body)
+    return changed
+
+
+def _setting(name: str, tensor: str, at: ast.stmt) -> ast.stmt:
+    call = ast.Call(
+        ast.Name(SETTING, ast.Load()), [ast.Constant(tensor), ast.Name(name, ast.Load())], []
+    )
+    statement = ast.Assign([ast.Name(name, ast.Store())], call)
+    return ast.fix_missing_locations(ast.copy_location(statement, at))
+
+
+def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
+    """Runs statements of the learner's, possibly with one thing changed; False if they fail."""
+    try:
+        code = compile(ast.Module(statements, []), "<again>", "exec", dont_inherit=True)
+        # The learner asked for this script to be run; this is the same script.
+        exec(code, names)
+    except TimeoutError:
+        raise
+    except (Exception, SystemExit):
+        return False
+    return True

@@ -1,0 +1,43 @@
+"""What an expression is, and small expressions to put beside it."""
+
+from __future__ import annotations
+
+import ast
+
+SIZES = ("n", "vocab_size", "n_hidden", "n_embd", "block_size", "batch_size")
+
+_PLAIN = (
+    ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context,
+)  # fmt: skip
+
+
+def is_number(node: ast.expr) -> bool:
+    """Whether it is a plain number, made of constants and sizes."""
+    return all(
+        isinstance(part, _PLAIN) or (isinstance(part, ast.Name) and part.id in SIZES)
+        for part in ast.walk(node)
+    )
+
+
+def is_size(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Name) and node.id in SIZES) or isinstance(
+        node, ast.Subscript | ast.Call
+    )
+
+
+def is_epsilon(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value < 1e-3
+
+
+def turned(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.Attribute(node, "T", ast.Load())
+
+
+def named(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
+
+
+def torch_call(function: str, argument: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(named("torch"), function, ast.Load()), [argument], [])
