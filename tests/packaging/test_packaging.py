@@ -100,7 +100,6 @@ def test_the_installed_wheel_trains_the_bundled_names_from_another_folder(
         cwd=elsewhere,
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert trained.returncode == 0, trained.stderr
     assert "Fresh names" in trained.stdout

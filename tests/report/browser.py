@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +25,6 @@ os.dup2(read, 3)
 os.dup2(write, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-PATIENCE = 60.0  # seconds for one answer
 
 
 def installed() -> str | None:
@@ -81,10 +78,7 @@ class Page:
         return [event for event in self.events if event.get("method") in methods]
 
     def _next(self) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._read], [], [], deadline - time.monotonic())
-            assert ready, "the browser does not answer"
             more = os.read(self._read, 2**16)
             assert more, "the browser has ended"
             self._buffer += more
@@ -120,8 +114,5 @@ def page(browser: str, profile: Path) -> Iterator[Page]:
     finally:
         os.close(to_write)
         os.close(from_read)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
