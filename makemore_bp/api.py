@@ -6,11 +6,12 @@ to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from torch import Tensor
 
@@ -26,6 +27,9 @@ from makemore_bp.network.passes import Network
 from makemore_bp.training import run_evaluation, run_folder, start
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from makemore_bp.learning.live.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,24 @@ def first_batch(config: Config | None = None) -> Batch:
     return first_step(config or load_config()).batch
 
 
-def check(batch: Batch, gradients: dict[str, Tensor] | None = None) -> Check:
+@overload
+def check(what: Batch, gradients: Mapping[str, Tensor] | None = None) -> Check: ...
+@overload
+def check(what: Mapping[str, Any], *, picture: bool = False) -> Verdict: ...
+def check(
+    what: Batch | Mapping[str, Any],
+    gradients: Mapping[str, Tensor] | None = None,
+    *,
+    picture: bool = False,
+) -> Check | Verdict:
     """Every gradient of the network's own pass on a batch against autograd's, or every one of
-    ``gradients``, by the names ``dlogits``, ..., ``dC``."""
-    return check_batch(batch, gradients)
+    ``gradients``, by the names ``dlogits``, ..., ``dC``.
+
+    ``check(globals())`` in a notebook judges the gradients that stand there, on its own tensors;
+    with ``picture`` it shows the pass. Raises RequestError if there is no forward pass to judge by.
+    """
+    if isinstance(what, Batch):
+        return check_batch(what, gradients)
+    from makemore_bp.learning.live.magic import check as judged
+
+    return judged(what, picture)
