@@ -17,7 +17,6 @@ from makemore_bp.learning.diagnosis.named import Case, recognised
 from makemore_bp.learning.diagnosis.repair import Repairs
 from makemore_bp.learning.diagnosis.replay import Bench
 from makemore_bp.learning.diagnosis.shapes import SIZES
-from makemore_bp.learning.diagnosis.walk import called
 from makemore_bp.learning.diagnosis.world import Given, exact, is_true, near
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.truth import Truth
@@ -86,7 +85,7 @@ class Blame:
         value = bench.true()
         if value is None or value.shape != self._truth.gradients[self._name].shape:
             return None
-        if scale(value) == 0 and all(_is_start(unit.node) for unit in bench.nodes):
+        if scale(value) == 0 and not bench.reads() and "zeros" in bench.text:
             return f"{self._shown} starts at zero, and nothing is added to it yet."
         missing = self._missing(value, bench)
         if missing is None:
@@ -100,7 +99,8 @@ class Blame:
                 "yet."
             )
         goes_on = (name for name in self._truth.gradients if self._name in self._truth.terms(name))
-        if all(name in there for name in goes_on):
+        end = self._home.block.end
+        if all(name in there and _is_begun(there[name].get(end)) for name in goes_on):
             return None
         return f"{self._shown} has one of its branches; the other is not added yet."
 
@@ -275,10 +275,9 @@ class Blame:
         return self._blocks.trace.source.segment(node)
 
 
-def _is_start(node: ast.stmt) -> bool:
-    """Whether a statement only makes an empty tensor."""
-    value = node.value if isinstance(node, ast.Assign) else None
-    return isinstance(value, ast.Call) and "zeros" in called(value)
+def _is_begun(value: object) -> bool:
+    """Whether a gradient is more than the zeros that it starts from."""
+    return not isinstance(value, Tensor) or scale(value.double()) > 0
 
 
 def _difference(one: Tensor, other: Tensor) -> Tensor | None:

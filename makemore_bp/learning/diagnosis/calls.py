@@ -75,7 +75,7 @@ def flag(spot: Spot, node: ast.Constant) -> Changes:
         text = "the sum keeps an axis of length 1" if node.value else "the sum drops an axis"
         yield ast.Constant(not node.value), Kind.reduction, f"{text}: look at keepdim", 1.5
     elif name == "unbiased":
-        text = f"unbiased={node.value} is not what the forward pass does: it divides by n - 1"
+        text = f"unbiased={bool(node.value)} is not what the forward pass does: it divides by n - 1"
         yield ast.Constant(not node.value), Kind.factor, text, 2
     else:
         text = f"{bool(node.value)} is the wrong way"
