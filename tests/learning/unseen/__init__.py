@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import singles
+from . import more, singles, special
 from .bases import EXERCISE1
 from .case import Case, numbered, right
 
@@ -17,6 +17,8 @@ def _all() -> Iterator[Case]:
     for base in EXERCISE1:
         yield right(base)
     yield from singles.cases()
+    yield from more.cases()
+    yield from special.cases()
 
 
 def cases() -> Iterator[Case]:

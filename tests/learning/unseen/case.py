@@ -56,19 +56,21 @@ class Case:
     names: dict[str, str] = field(default_factory=dict)
     # Gradients in `missing` whose numbers are right already (the missing branch is zero in truth).
     right_already: frozenset[str] = frozenset()
-    # True: the numbers are right and only the shape is another one. To name the shape is enough,
-    # whether the gradient is called wrong or not.
-    shape_only: bool = False
+    # Gradients in `faults` that may fairly be called wrong or not: the numbers are right and only
+    # the shape is another one, the slip changes nothing but rounding, or the line at fault raised
+    # and left nothing. They are not in `blamed`; if they are blamed, `faults` says what is fair.
+    either: frozenset[str] = frozenset()
     raises: bool = False  # the script stops with an exception
     float32: bool = False  # float32 is typed into the script
     sizes: bool = True  # False: 32 or 64 is typed into the script
     # Why the plain comparison with the script's own final gradients does not show exactly `blamed`.
     because: str = ""
+    plainly_off: frozenset[str] = frozenset()  # what that comparison shows, where `because` is said
     note: str = ""
 
     @property
     def blamed(self) -> frozenset[str]:
-        return frozenset(self.faults)
+        return frozenset(self.faults) - self.either
 
     @property
     def line_text(self) -> dict[str, str]:
@@ -159,9 +161,10 @@ def on(
     base: Base,
     *edits: Edit,
     because: str = "",
+    plainly_off: str = "",
     missing: str = "",
     right_already: str = "",
-    shape_only: bool = False,
+    either: str = "",
     raises: bool = False,
     sizes: bool = True,
     note: str = "",
@@ -180,7 +183,8 @@ def on(
         names=base.names,
         right_already=frozenset(right_already.split()),
         because=because,
-        shape_only=shape_only,
+        plainly_off=frozenset(plainly_off.split()),
+        either=frozenset(either.split()),
         raises=raises,
         sizes=sizes,
         note=note,

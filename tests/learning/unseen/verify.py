@@ -241,6 +241,8 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
             complaints.append(f"{name}: kinds {fault.says}")
         if len(fault.means) < 10 or not fault.means.endswith("."):
             complaints.append(f"{name}: means {fault.means!r}")
+    if case.either - set(case.faults):
+        complaints.append("either way, but nothing to say")
     if case.missing & case.blamed:
         complaints.append("missing and blamed at once")
     for world in worlds if case.sizes else worlds[:1]:
@@ -258,7 +260,7 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
         # Behind a gradient of a wrong shape nothing can be computed: there, the edit alone speaks.
         shaped = any(set(f.says) & {"shape", "reduction", "operation", "start"}
                      for f in case.faults.values())
-        extra = seen - case.blamed - (unsure if shaped else set())
+        extra = seen - set(case.faults) - (unsure if shaped else set())
         absent = case.blamed - seen
         only_wide = {name for name, f in case.faults.items() if "eps" in f.says}
         if not wide:
@@ -276,6 +278,8 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
                     atol=1e-6 if not wide or case.float32 else 1e-12,
                 ):
                     complaints.append(f"{where}: {name} differs from autograd's")
+        if case.because and seen != case.plainly_off:
+            complaints.append(f"{where}: plainly off: {sorted(seen)}, not {sorted(case.plainly_off)}")
         if case.exercise == 1:
             absent = set(GRADIENTS) - set(found) - case.missing
         elif case.exercise == 4:
