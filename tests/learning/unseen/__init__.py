@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import more, singles, special
+from . import fused, more, rights, singles, special
 from .bases import EXERCISE1
 from .case import Case, numbered, right
 
@@ -19,6 +19,8 @@ def _all() -> Iterator[Case]:
     yield from singles.cases()
     yield from more.cases()
     yield from special.cases()
+    yield from fused.cases()
+    yield from rights.cases()
 
 
 def cases() -> Iterator[Case]:
