@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Right solutions of exercise 1 (all 26 gradients), each in a hand of its own."""
 
 from __future__ import annotations

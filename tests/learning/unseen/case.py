@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905
 """What a labelled learner's file is, and how one is made from a right base by exact edits.
 
 An edit is (gradient, old text, new text, kinds, truth): the old text must occur exactly once in the

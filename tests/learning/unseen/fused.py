@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Exercises 2 (dlogits in a few lines), 3 (dhprebn in one line) and 4 (the backward function)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """Half-done states: what is not finished is missing, and nothing is blamed for it."""
 
 from __future__ import annotations
@@ -5,7 +6,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .bases import ACCUMULATE, BRANCHES, EINSUM, FUNCTION, HELPERS, INPLACE, LECTURE, LONGHAND, METHODS, ROWS, TERSE
+from .bases import (
+    ACCUMULATE,
+    BRANCHES,
+    EINSUM,
+    FUNCTION,
+    HELPERS,
+    INPLACE,
+    LECTURE,
+    LONGHAND,
+    METHODS,
+    ROWS,
+    TERSE,
+)
 from .case import GRADIENTS, Base, Case, Fault
 from .fused import BACK_LECTURE, SOFTMAX
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """One mistake in the other hands: einsum, one-liners, longhand, methods, loops, a function, ..."""
 
 from __future__ import annotations
@@ -5,7 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .bases import (
-    BRANCHES, CHECKED, COMPREHENSION, EINSUM, FUNCTION, INPLACE, LONGHAND, METHODS, PRODUCTS, ROWS,
+    BRANCHES,
+    CHECKED,
+    COMPREHENSION,
+    EINSUM,
+    FUNCTION,
+    INPLACE,
+    LONGHAND,
+    METHODS,
+    PRODUCTS,
+    ROWS,
     TERSE,
 )
 from .case import Base, Case, Edit, edit, on

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """Other names for the gradients: dL_dW1, grad_W1, W1_grad, a dictionary, W1.grad, any name at all."""
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ L_DOUBLE = edit("dembcat", "dembcat = dhprebn @ W1.T", "dembcat = dhprebn @ W1.T
 
 def any_names() -> Iterator[Case]:
     """Names that say nothing; cmp or allclose says which tensor each belongs to."""
-    swap = lambda text: PATTERN.sub(lambda match: FANCY[match.group()], text)  # noqa: E731
+    def swap(text: str) -> str:
+        return PATTERN.sub(lambda match: FANCY[match.group()], text)
+
     told = Base("checked-any-names", 1, swap(CHECKED.text), FANCY)
     yield right(told)
     for one in (

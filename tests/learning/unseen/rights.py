@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Right but unusual: none of these may be blamed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """One mistake at each of the 26 gradients, in three styles."""
 
 from __future__ import annotations

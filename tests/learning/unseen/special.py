@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Order, aliases, in-place slips, cancelling signs, exceptions, shapes; and several mistakes."""
 
 from __future__ import annotations
@@ -7,8 +8,20 @@ from collections.abc import Iterator
 
 from . import more, singles
 from .bases import (
-    ACCUMULATE, BRANCHES, CHECKED, COMPREHENSION, EINSUM, FUNCTION, HELPERS, INPLACE, LECTURE,
-    LONGHAND, METHODS, PRODUCTS, ROWS, TERSE,
+    ACCUMULATE,
+    BRANCHES,
+    CHECKED,
+    COMPREHENSION,
+    EINSUM,
+    FUNCTION,
+    HELPERS,
+    INPLACE,
+    LECTURE,
+    LONGHAND,
+    METHODS,
+    PRODUCTS,
+    ROWS,
+    TERSE,
 )
 from .case import Base, Case, Edit, edit, on
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """Holds every label against autograd. A script: python -m tests.learning.unseen.verify [name ...]
 
 The lecture's forward pass is built in float64; every case's script is run on it. For every gradient
@@ -229,8 +230,8 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
     complaints: list[str] = []
     try:
         written = statements(case.script)
-    except SyntaxError as error:
-        return [f"does not parse: {error}"]
+    except SyntaxError as unparsed:
+        return [f"does not parse: {unparsed}"]
     for name, fault in case.faults.items():
         if name not in GRADIENTS:
             complaints.append(f"no gradient {name}")
@@ -281,13 +282,14 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
         if case.because and seen != case.plainly_off:
             complaints.append(f"{where}: plainly off: {sorted(seen)}, not {sorted(case.plainly_off)}")
         if case.exercise == 1:
-            absent = set(GRADIENTS) - set(found) - case.missing
+            wanted = set(GRADIENTS)
         elif case.exercise == 4:
-            absent = set(RETURNED) - set(found) - case.missing
+            wanted = set(RETURNED)
         else:
-            absent = {{2: "dlogits", 3: "dhprebn"}[case.exercise]} - set(found) - case.missing
-        if absent:
-            complaints.append(f"{where}: not defined and not called missing: {sorted(absent)}")
+            wanted = {{2: "dlogits", 3: "dhprebn"}[case.exercise]}
+        undefined = wanted - set(found) - case.missing
+        if undefined:
+            complaints.append(f"{where}: not defined, not called missing: {sorted(undefined)}")
     if graph and not case.raises:
         _, error = run(case, worlds[0], plain=False)
         if error:
