@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import simple
+from . import larger, simple
 from .network import Network, NetworkCase, variants
 
 __all__ = ["NETWORKS", "Network", "NetworkCase", "cases"]
 
-NETWORKS: tuple[Network, ...] = (*simple.NETWORKS,)
+NETWORKS: tuple[Network, ...] = (*simple.NETWORKS, *larger.NETWORKS)
 
 
 def cases() -> Iterator[NetworkCase]:

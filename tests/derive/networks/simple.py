@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Networks line by line: regression, perceptrons, norms, losses."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ b = torch.zeros(1)
 z = X @ w + b
 p = torch.sigmoid(z)
 ll = y * torch.log(p) + (1 - y) * torch.log(1 - p)
-loss = -ll.mean()
+J = -ll.mean()
 """, """
 # backward, by hand
 dll = -torch.ones_like(ll) / m
@@ -32,7 +33,7 @@ db = dz.sum(0)
     edit("dz", "dz = dp * p * (1 - p)", "dz = dp * z * (1 - z)", "wrong-input", "The sigmoid's slope is p * (1 - p) in its output p, not in z."),
     edit("dw", "X.T @ dz", "X.T @ dp", "wrong-input", "dp, behind the sigmoid, is read where dz belongs."),
     edit("db", "dz.sum(0)", "dz.mean(0)", "reduction factor operation", "The mean is taken where the sum over the examples belongs."),
-))
+), loss="J")
 
 RELU = Network("relu-mlp", """\
 import torch
@@ -123,8 +124,7 @@ import torch
 torch.manual_seed(4)
 tokens, width = 12, 8
 u = torch.randn(tokens, width)
-g = torch.rand(width) + 0.5
-g = g.clone().requires_grad_(True)
+g = (torch.rand(width) + 0.5).requires_grad_(True)
 proj = torch.randn(width, 4, requires_grad=True)
 goal = torch.randn(tokens, 4)
 
@@ -135,7 +135,7 @@ normed = u * inv
 scaled = normed * g
 y_hat = scaled @ proj
 diff = y_hat - goal
-loss = diff.pow(2).mean()
+L = diff.pow(2).mean()
 """, """
 # d loss / d everything, last line first
 d_diff = 2 * diff / diff.numel()
@@ -154,7 +154,7 @@ d_u = d_normed * inv + d_sq * 2 * u
     edit("d_ms", "inv ** 3", "inv ** 2", "operation factor missing-factor", "The third power of inv belongs here."),
     edit("d_u", "d_normed * inv + d_sq * 2 * u", "d_normed * inv", "missing-term", "The branch through the mean square is left out."),
     edit("d_inv", "(d_normed * u).sum(-1, keepdim=True)", "(d_normed * normed).sum(-1, keepdim=True)", "wrong-input", "normed is read where u, the other factor, belongs."),
-))
+), loss="L")
 
 DROPOUT = Network("dropout", """\
 import torch
@@ -212,7 +212,7 @@ top = score.max(1, keepdim=True).values
 ex = (score - top.detach()).exp()
 Z = ex.sum(1, keepdim=True)
 q = ex / Z
-soft = torch.full((rows, classes), alpha / classes).detach()
+soft = torch.full((rows, classes), alpha / classes)
 soft[torch.arange(rows), gold] += 1 - alpha
 logq = q.log()
 loss = -(soft * logq).sum(1).mean()
@@ -317,7 +317,7 @@ shift = torch.zeros(())
 eta = cov @ coef + shift
 rate = torch.log(1 + torch.exp(eta))      # softplus
 nll = rate - count * torch.log(rate)      # Poisson, without the constant
-loss = nll.mean() + 0.01 * (coef**2).sum()
+objective = nll.mean() + 0.01 * (coef**2).sum()
 """, """
 dnll = torch.full((obs,), 1 / obs)
 drate = dnll * (1 - count / rate)
@@ -331,7 +331,7 @@ dcov = torch.outer(deta, coef)
     edit("dcoef", "cov.T @ deta + 0.02 * coef", "cov.T @ deta", "missing-term", "The term of the penalty is left out."),
     edit("dcoef", "0.02 * coef", "0.01 * coef", "factor missing-factor", "The 2 of the square's slope is missing."),
     edit("dshift", "deta.sum()", "deta.mean()", "reduction factor operation", "The mean is taken where the sum belongs."),
-))
+), loss="objective")
 
 FOCAL = Network("focal-loss", """\
 import torch

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Holds the networks' labels against autograd. A script: python -m tests.derive.networks.verify
 
 The forward pass is run in float64 with a graph. A hook on each tensor that the script has a gradient
@@ -22,7 +23,7 @@ from ...learning.unseen.verify import statements
 from . import cases
 from .network import NetworkCase
 
-MADE = {torch.randn, torch.zeros, torch.ones, torch.full, torch.eye}
+MADE = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.full, torch.eye}
 
 
 class Tracked(TorchFunctionMode):
@@ -41,14 +42,18 @@ def compare(case: NetworkCase) -> tuple[dict[str, float], dict[str, float]]:
     torch.set_default_dtype(torch.float64)
     try:
         with Tracked(), contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(case.network.forward, "forward", "exec"), scope)
-        pairs = case.network.pairs
-        tensors = {g: eval(t, scope) for g, t in pairs.items()}
-        loss = scope["loss"]
+            exec(compile(case.forward, "forward", "exec"), scope)
+        # A list of tensors is compared one by one, and off where one of them is.
+        tensors = {f"{g}": eval(t, scope) for g, t in case.network.pairs.items()}
+        lists = {g: len(t) for g, t in tensors.items() if isinstance(t, list)}
+        for g, length in lists.items():
+            whole = tensors.pop(g)
+            tensors.update({f"{g}[{i}]": whole[i] for i in range(length)})
+        loss = scope[case.network.loss]
         truth = dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values()), retain_graph=True), strict=True))
         with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
             exec(compile(case.backward, "backward", "exec"), scope)
-        own = {g: eval(g, scope).detach().clone() for g in pairs}
+        own = {g: eval(g, scope).detach().clone() for g in tensors}
         brought: dict[str, torch.Tensor] = {}
 
         def hook(name: str) -> Callable[[torch.Tensor], torch.Tensor | None]:
@@ -68,12 +73,18 @@ def compare(case: NetworkCase) -> tuple[dict[str, float], dict[str, float]]:
             return float("inf")
         return ((mine - want).abs().max() / max(want.abs().max().item(), 1e-12)).item()
 
-    return ({g: far(own[g], brought[g]) for g in own}, {g: far(own[g], truth[g]) for g in own})
+    def all_of(values: dict[str, torch.Tensor]) -> dict[str, float]:
+        result = {g: far(own[g], values[g]) for g in own}
+        for g, length in lists.items():
+            result[g] = max(result.pop(f"{g}[{i}]") for i in range(length))
+        return result
+
+    return all_of(brought), all_of(truth)
 
 
 def check(case: NetworkCase) -> list[str]:
     complaints = []
-    written = statements(case.backward)
+    written = statements(case.script)
     for name, fault in case.faults.items():
         for line in (fault.line, *fault.also):
             if written.count(line) != 1:
@@ -93,7 +104,7 @@ def check(case: NetworkCase) -> list[str]:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(case.script, case.name, "exec"), scope)
-    if not isinstance(scope["loss"], torch.Tensor) or scope["loss"].dim():
+    if not isinstance(scope[case.network.loss], torch.Tensor) or scope[case.network.loss].dim():
         complaints.append("the loss is no scalar tensor")
     if not case.faults and "False" in out.getvalue():
         complaints.append(f"the script's own comparison says: {out.getvalue()}")
