@@ -399,7 +399,7 @@ EDITS: tuple[tuple[Base, tuple[Edit, ...]], ...] = (
              "start extra-term wrong-input", "It must begin at zero; it begins at the forward logprobs."),
         edit("dcounts_sum", "dcounts_sum *= -1\n", "", "sign factor missing-factor",
              "The slope of x**-1 is negative; the minus is missing.",
-             "dcounts_sum = dcounts_sum_inv.clone()"),
+             "dcounts_sum = dcounts_sum_inv.clone()", "dcounts_sum /= counts_sum"),
         edit("dcounts", "dcounts += dcounts_sum\n", "dcounts -= dcounts_sum\n", "sign",
              "The branch through the sum is subtracted where it must be added.", "dcounts -= dcounts_sum"),
         edit("dhpreact", "dhpreact *= -1\ndhpreact += 1\n", "dhpreact += 1\ndhpreact *= -1\n", "operation sign parentheses",

@@ -35,7 +35,7 @@ def order() -> Iterator[Case]:
         "dcounts += torch.ones_like(counts) * dcounts_sum\ndnorm_logits = counts * dcounts\n",
         "dnorm_logits = counts * dcounts\ndcounts += torch.ones_like(counts) * dcounts_sum\n",
         EARLY, "dcounts is read before its second branch has been added.",
-        "dnorm_logits = counts * dcounts"))
+        "dnorm_logits = counts * dcounts", "dcounts += torch.ones_like(counts) * dcounts_sum"))
     yield on("early", LECTURE, edit(
         "dbnmeani",
         "dbndiff += (2*bndiff) * dbndiff2\ndhprebn = dbndiff.clone()\n"
@@ -43,7 +43,7 @@ def order() -> Iterator[Case]:
         "dbnmeani = (-dbndiff).sum(0, keepdim=True)\ndbndiff += (2*bndiff) * dbndiff2\n"
         "dhprebn = dbndiff.clone()\n",
         EARLY, "dbndiff is read before its second branch has been added.",
-        "dbnmeani = (-dbndiff).sum(0, keepdim=True)"),
+        "dbnmeani = (-dbndiff).sum(0, keepdim=True)", "dbndiff += (2*bndiff) * dbndiff2"),
         because="The missing branch sums to zero over the batch: what dbnmeani misses is rounding.",
         plainly_off="", either="dbnmeani",
         note="The numbers are right: the branch through bndiff2 sums to zero over the batch.")
@@ -52,20 +52,20 @@ def order() -> Iterator[Case]:
         "dbndiff += (2*bndiff) * dbndiff2\ndhprebn = dbndiff.clone()\n",
         "dhprebn = dbndiff.clone()\ndbndiff += (2*bndiff) * dbndiff2\n",
         EARLY, "dbndiff is copied before its second branch has been added.",
-        "dhprebn = dbndiff.clone()"))
+        "dhprebn = dbndiff.clone()", "dbndiff += (2*bndiff) * dbndiff2"))
     yield on("early", LECTURE, edit(
         "dembcat",
         "dhprebn += 1.0/n * (torch.ones_like(hprebn) * dbnmeani)\ndembcat = dhprebn @ W1.T\n",
         "dembcat = dhprebn @ W1.T\ndhprebn += 1.0/n * (torch.ones_like(hprebn) * dbnmeani)\n",
         EARLY, "dhprebn is read before its second branch has been added.",
-        "dembcat = dhprebn @ W1.T"))
+        "dembcat = dhprebn @ W1.T", "dhprebn += 1.0/n * (torch.ones_like(hprebn) * dbnmeani)"))
     yield on("early", ACCUMULATE, edit(
         "dnorm_logits", "dcounts += dcounts_sum.expand_as(counts)\n"
         "# counts = norm_logits.exp()\ndnorm_logits += norm_logits.exp() * dcounts\n",
         "# counts = norm_logits.exp()\ndnorm_logits += norm_logits.exp() * dcounts\n"
         "dcounts += dcounts_sum.expand_as(counts)\n",
         EARLY, "dcounts is read before its second branch has been added.",
-        "dnorm_logits += norm_logits.exp() * dcounts"))
+        "dnorm_logits += norm_logits.exp() * dcounts", "dcounts += dcounts_sum.expand_as(counts)"))
     yield on("early", ACCUMULATE, edit(
         "dW1", "# bnmeani = 1/n*hprebn.sum(0, keepdim=True)\n",
         "dW1 += torch.matmul(embcat.t(), dhprebn)\n# bnmeani = 1/n*hprebn.sum(0, keepdim=True)\n",
@@ -74,25 +74,26 @@ def order() -> Iterator[Case]:
         Edit("dW1", "dembcat += torch.matmul(dhprebn, W1.t())\ndW1 += torch.matmul(embcat.t(), dhprebn)\n",
              "dembcat += torch.matmul(dhprebn, W1.t())\n", ("missing-term", "wrong-input"),
              "dhprebn is read before its second branch has been added.",
-             "dW1 += torch.matmul(embcat.t(), dhprebn)"))
+             "dW1 += torch.matmul(embcat.t(), dhprebn)", ("dhprebn += dbnmeani.expand_as(hprebn) / n",)))
     yield on("early", HELPERS, edit(
         "dnorm_logits", "dcounts = dcounts + back_sum(dcounts_sum, counts)\n"
         "dnorm_logits = back_exp(dcounts, counts)\n",
         "dnorm_logits = back_exp(dcounts, counts)\n"
         "dcounts = dcounts + back_sum(dcounts_sum, counts)\n",
         EARLY, "dcounts is read before its second branch has been added.",
-        "dnorm_logits = back_exp(dcounts, counts)"))
+        "dnorm_logits = back_exp(dcounts, counts)", "dcounts = dcounts + back_sum(dcounts_sum, counts)"))
     yield on("early", CHECKED, edit(
         "db1", "dhprebn = dbndiff * 1\n", "dhprebn = dbndiff * 1\ndb1 = dhprebn.sum(0)\n", EARLY,
         "dhprebn is read before its second branch has been added.", "db1 = dhprebn.sum(0)"),
         Edit("db1", "db1 = torch.ones(n, dtype=h.dtype) @ dhprebn\n", "", ("missing-term", "wrong-input"),
-             "dhprebn is read before its second branch has been added.", "db1 = dhprebn.sum(0)"))
+             "dhprebn is read before its second branch has been added.", "db1 = dhprebn.sum(0)",
+             ("dhprebn = dhprebn + dbnmeani * (1/n)",)))
     yield on("early", INPLACE, edit(
         "dbnraw", "dhpreact *= dh\n", "dbnraw = dhpreact * bngain\ndhpreact *= dh\n", "missing-factor wrong-input",
         "dhpreact is read before dh has been multiplied in.", "dbnraw = dhpreact * bngain"),
         Edit("dbnraw", "dbnraw = dhpreact.clone()\ndbnraw *= bngain\n", "",
              ("missing-factor", "wrong-input", "missing-term"), "dhpreact is read before dh has been multiplied in.",
-             "dbnraw = dhpreact * bngain"))
+             "dbnraw = dhpreact * bngain", ("dhpreact *= dh",)))
 
 
 def aliases() -> Iterator[Case]:

@@ -235,9 +235,9 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
     for name, fault in case.faults.items():
         if name not in GRADIENTS:
             complaints.append(f"no gradient {name}")
-        for line in (fault.line, *fault.also):
-            if written.count(line) != 1:
-                complaints.append(f"{name}: {written.count(line)} statements {line!r}")
+        if written.count(fault.line) != 1:
+            complaints.append(f"{name}: {written.count(fault.line)} statements {fault.line!r}")
+        complaints.extend(f"{name}: no {line!r}" for line in fault.also if line not in written)
         if not fault.says or set(fault.says) - set(KINDS):
             complaints.append(f"{name}: kinds {fault.says}")
         if len(fault.means) < 10 or not fault.means.endswith("."):
