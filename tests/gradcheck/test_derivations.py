@@ -25,7 +25,7 @@ def test_the_page_has_every_gradient_in_the_order_of_the_backward_pass() -> None
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
     rules = [rule.__name__ for rule in Network().rules]
-    assert headings == [*rules, "dlogits", "dhprebn", "dhdrop", "dh", "dW2"]
+    assert headings == [*rules, "dlogits", "dhpreact", "dhprebn", "dhdrop", "dh", "dW2"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,7 +22,8 @@ FLOORS = (
     {"dataset"},
     {"config", "network"},
     {"yaml_reading"},
-    {"resources", "files", "signals", "processes"},
+    {"locks"},
+    {"resources", "files", "signals", "processes", "threads"},
     {"errors"},
     {"text"},
 )

@@ -22,7 +22,7 @@ LARGE = ("torch", "numpy")
 def lowest() -> list[str]:
     """``name==version`` of every dependency's lower end."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    ends = (re.fullmatch(r"(\w+)>=([\d.]+)", one) for one in project["dependencies"])
+    ends = (re.fullmatch(r"([\w-]+)>=([\d.]+)", one) for one in project["dependencies"])
     return [f"{end[1]}=={end[2]}" for end in ends if end and end[1] not in LARGE]
 
 

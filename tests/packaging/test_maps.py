@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "makemore_bp"
-FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
+FOLDERS = sorted({path.parent for path in PACKAGE.rglob("__init__.py")})
 NO_MODULES = {"__init__.py", "__main__.py", "__pycache__"}
 
 

@@ -23,7 +23,9 @@ def project() -> dict[str, object]:
 
 def test_every_folder_with_code_is_in_the_list_of_packages() -> None:
     listed = set(project()["tool"]["setuptools"]["packages"])  # type: ignore[index]
-    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "makemore_bp").rglob("*.py")}
+    folders = {
+        path.parent.relative_to(ROOT) for path in (ROOT / "makemore_bp").rglob("__init__.py")
+    }
     found = {".".join(folder.parts) for folder in folders}
     bundled = {name for name in listed if name.startswith("makemore_bp.bundled.")}
     assert found == listed - bundled

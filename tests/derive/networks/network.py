@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """What a labelled network is: a forward pass, a right backward pass below it, and wrong variants.
 
 The script is forward + middle + backward + tail. `middle` and `tail` are what a learner has there
@@ -74,7 +73,9 @@ def pairs(text: str) -> dict[str, str]:
 
 def same(gradients: str, text: str, says: str, means: str) -> tuple[Edit, ...]:
     """The other gradients in which the mistake before this one shows, at the same statement."""
-    return tuple(edit(gradient, text, text, says, means, "the same") for gradient in gradients.split())
+    return tuple(
+        edit(gradient, text, text, says, means, "the same") for gradient in gradients.split()
+    )
 
 
 def variants(network: Network) -> Iterator[NetworkCase]:
@@ -91,7 +92,9 @@ def variants(network: Network) -> Iterator[NetworkCase]:
     for i, group in enumerate(groups, 1):
         text, faults = apply(base, tuple(group))
         line = faults[group[0].gradient].line
-        faults = {name: Fault(line, fault.says, fault.means, fault.also) for name, fault in faults.items()}
+        faults = {
+            name: Fault(line, fault.says, fault.means, fault.also) for name, fault in faults.items()
+        }
         forward, backward = text.split(CUT)
         name = f"{network.name}-{i}-{group[0].gradient}-{group[0].says[0]}"
         yield NetworkCase(name, network, forward, backward, faults)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from .network import Network, edit, pairs
 
-LOGISTIC = Network("logistic-regression", """\
+LOGISTIC = Network(
+    "logistic-regression",
+    """\
 import torch
 
 torch.manual_seed(1)
@@ -20,22 +22,59 @@ z = X @ w + b
 p = torch.sigmoid(z)
 ll = y * torch.log(p) + (1 - y) * torch.log(1 - p)
 J = -ll.mean()
-""", """
+""",
+    """
 # backward, by hand
 dll = -torch.ones_like(ll) / m
 dp = dll * (y / p - (1 - y) / (1 - p))
 dz = dp * p * (1 - p)
 dw = X.T @ dz
 db = dz.sum(0)
-""", pairs("dll dp dz dw db"), (
-    edit("dll", "-torch.ones_like(ll) / m", "-torch.ones_like(ll)", "missing-factor factor", "The mean's 1/m is missing."),
-    edit("dp", "y / p - (1 - y)", "y / p + (1 - y)", "sign", "The slope of log(1 - p) is negative."),
-    edit("dz", "dz = dp * p * (1 - p)", "dz = dp * z * (1 - z)", "wrong-input", "The sigmoid's slope is p * (1 - p) in its output p, not in z."),
-    edit("dw", "X.T @ dz", "X.T @ dp", "wrong-input", "dp, behind the sigmoid, is read where dz belongs."),
-    edit("db", "dz.sum(0)", "dz.mean(0)", "reduction factor operation", "The mean is taken where the sum over the examples belongs."),
-), loss="J")
+""",
+    pairs("dll dp dz dw db"),
+    (
+        edit(
+            "dll",
+            "-torch.ones_like(ll) / m",
+            "-torch.ones_like(ll)",
+            "missing-factor factor",
+            "The mean's 1/m is missing.",
+        ),
+        edit(
+            "dp",
+            "y / p - (1 - y)",
+            "y / p + (1 - y)",
+            "sign",
+            "The slope of log(1 - p) is negative.",
+        ),
+        edit(
+            "dz",
+            "dz = dp * p * (1 - p)",
+            "dz = dp * z * (1 - z)",
+            "wrong-input",
+            "The sigmoid's slope is p * (1 - p) in its output p, not in z.",
+        ),
+        edit(
+            "dw",
+            "X.T @ dz",
+            "X.T @ dp",
+            "wrong-input",
+            "dp, behind the sigmoid, is read where dz belongs.",
+        ),
+        edit(
+            "db",
+            "dz.sum(0)",
+            "dz.mean(0)",
+            "reduction factor operation",
+            "The mean is taken where the sum over the examples belongs.",
+        ),
+    ),
+    loss="J",
+)
 
-RELU = Network("relu-mlp", """\
+RELU = Network(
+    "relu-mlp",
+    """\
 import torch
 
 torch.manual_seed(2)
@@ -52,7 +91,8 @@ h1 = a1.clamp(min=0)
 pred = h1.mm(w2) + b2
 err = pred - target
 loss = (err ** 2).sum() / N
-""", """
+""",
+    """
 grad_err = 2.0 * err / N
 grad_pred = grad_err.clone()
 grad_w2 = h1.t().mm(grad_pred)
@@ -62,18 +102,57 @@ grad_a1 = grad_h1.clone()
 grad_a1[a1 < 0] = 0
 grad_w1 = x.t().mm(grad_a1)
 grad_b1 = grad_a1.sum(dim=0)
-""", pairs("grad_err=err grad_pred=pred grad_w2=w2 grad_b2=b2 grad_h1=h1 grad_a1=a1 grad_w1=w1 grad_b1=b1"), (
-    edit("grad_err", "2.0 * err / N", "err / N", "missing-factor factor", "The 2 of the square's slope is missing."),
-    edit("grad_a1", "grad_a1[a1 < 0] = 0", "grad_a1[a1 > 0] = 0", "sign operation index", "The gradient is stopped where the ReLU lets it through."),
-    edit("grad_w2", "h1.t().mm(grad_pred)", "a1.t().mm(grad_pred)", "wrong-input", "a1, before the ReLU, is read where h1 belongs."),
-    edit("grad_h1", "grad_pred.mm(w2.t())", "grad_pred.mm(w2.reshape(D_out, H))", "transposed operation shape", "reshape only renames the shape; it does not transpose w2."),
-    edit("grad_b1", "grad_a1.sum(dim=0)", "grad_h1.sum(dim=0)", "wrong-input", "grad_h1, without the ReLU's mask, is summed."),
-), middle="loss.backward()\n", tail="""
+""",
+    pairs(
+        "grad_err=err grad_pred=pred grad_w2=w2 grad_b2=b2 grad_h1=h1 grad_a1=a1 grad_w1=w1 grad_b1=b1"
+    ),
+    (
+        edit(
+            "grad_err",
+            "2.0 * err / N",
+            "err / N",
+            "missing-factor factor",
+            "The 2 of the square's slope is missing.",
+        ),
+        edit(
+            "grad_a1",
+            "grad_a1[a1 < 0] = 0",
+            "grad_a1[a1 > 0] = 0",
+            "sign operation index",
+            "The gradient is stopped where the ReLU lets it through.",
+        ),
+        edit(
+            "grad_w2",
+            "h1.t().mm(grad_pred)",
+            "a1.t().mm(grad_pred)",
+            "wrong-input",
+            "a1, before the ReLU, is read where h1 belongs.",
+        ),
+        edit(
+            "grad_h1",
+            "grad_pred.mm(w2.t())",
+            "grad_pred.mm(w2.reshape(D_out, H))",
+            "transposed operation shape",
+            "reshape only renames the shape; it does not transpose w2.",
+        ),
+        edit(
+            "grad_b1",
+            "grad_a1.sum(dim=0)",
+            "grad_h1.sum(dim=0)",
+            "wrong-input",
+            "grad_h1, without the ReLU's mask, is summed.",
+        ),
+    ),
+    middle="loss.backward()\n",
+    tail="""
 for mine, p in [(grad_w1, w1), (grad_b1, b1), (grad_w2, w2), (grad_b2, b2)]:
     print(tuple(p.shape), torch.allclose(mine, p.grad, atol=1e-5))
-""")
+""",
+)
 
-LAYER_NORM = Network("layer-norm", """\
+LAYER_NORM = Network(
+    "layer-norm",
+    """\
 import torch
 import torch.nn.functional as F
 
@@ -94,7 +173,8 @@ xhat = xc * rstd
 out = xhat * gamma + beta
 scores = out @ W
 loss = F.cross_entropy(scores, labels)
-""", """
+""",
+    """
 # backward pass
 dscores = torch.softmax(scores, 1)
 dscores[torch.arange(B), labels] -= 1
@@ -110,15 +190,52 @@ dvar = drstd * -0.5 * (var + eps)**-1.5
 dxc += 2 * xc * dvar / D
 dmu = -dxc.sum(1, keepdim=True)
 dx = dxc + dmu / D
-""", pairs("dscores dW dout dgamma dbeta dxhat drstd dxc dvar dmu dx"), (
-    edit("dgamma", "(dout * xhat).sum(0)", "(dout * x).sum(0)", "wrong-input", "x is read where the normalised xhat belongs."),
-    edit("dvar", "(var + eps)**-1.5", "(var + eps)**-0.5", "factor operation missing-factor", "The exponent must go down by one, to -1.5."),
-    edit("dxc", "dxc += 2 * xc * dvar / D", "dxc += 2 * xc * dvar / (D - 1)", "factor", "The forward variance divides by D, not D - 1."),
-    edit("dscores", "dscores /= B\n", "", "missing-factor factor", "The mean over the batch is missing.", "dscores = torch.softmax(scores, 1)", "dscores[torch.arange(B), labels] -= 1"),
-    edit("dx", "dx = dxc + dmu / D", "dx = dxc - dmu / D", "sign", "The sign is in dmu already; it must be added."),
-))
+""",
+    pairs("dscores dW dout dgamma dbeta dxhat drstd dxc dvar dmu dx"),
+    (
+        edit(
+            "dgamma",
+            "(dout * xhat).sum(0)",
+            "(dout * x).sum(0)",
+            "wrong-input",
+            "x is read where the normalised xhat belongs.",
+        ),
+        edit(
+            "dvar",
+            "(var + eps)**-1.5",
+            "(var + eps)**-0.5",
+            "factor operation missing-factor",
+            "The exponent must go down by one, to -1.5.",
+        ),
+        edit(
+            "dxc",
+            "dxc += 2 * xc * dvar / D",
+            "dxc += 2 * xc * dvar / (D - 1)",
+            "factor",
+            "The forward variance divides by D, not D - 1.",
+        ),
+        edit(
+            "dscores",
+            "dscores /= B\n",
+            "",
+            "missing-factor factor",
+            "The mean over the batch is missing.",
+            "dscores = torch.softmax(scores, 1)",
+            "dscores[torch.arange(B), labels] -= 1",
+        ),
+        edit(
+            "dx",
+            "dx = dxc + dmu / D",
+            "dx = dxc - dmu / D",
+            "sign",
+            "The sign is in dmu already; it must be added.",
+        ),
+    ),
+)
 
-RMS_NORM = Network("rms-norm", """\
+RMS_NORM = Network(
+    "rms-norm",
+    """\
 import torch
 
 torch.manual_seed(4)
@@ -136,7 +253,8 @@ scaled = normed * g
 y_hat = scaled @ proj
 diff = y_hat - goal
 L = diff.pow(2).mean()
-""", """
+""",
+    """
 # d loss / d everything, last line first
 d_diff = 2 * diff / diff.numel()
 d_y_hat = d_diff
@@ -148,15 +266,53 @@ d_inv = (d_normed * u).sum(-1, keepdim=True)
 d_ms = -0.5 * d_inv * inv ** 3
 d_sq = (d_ms / width).expand(tokens, width)
 d_u = d_normed * inv + d_sq * 2 * u
-""", pairs("d_diff=diff d_y_hat=y_hat d_scaled=scaled d_proj=proj d_g=g d_normed=normed d_inv=inv d_ms=ms d_sq=sq d_u=u"), (
-    edit("d_diff", "2 * diff / diff.numel()", "2 * diff / tokens", "factor wrong-input", "The mean is over all elements, not over the tokens only."),
-    edit("d_g", "(d_scaled * normed).sum(0)", "(d_scaled * normed).sum(-1)[:width]", "reduction", "Summed over the width; the sum over the tokens belongs here."),
-    edit("d_ms", "inv ** 3", "inv ** 2", "operation factor missing-factor", "The third power of inv belongs here."),
-    edit("d_u", "d_normed * inv + d_sq * 2 * u", "d_normed * inv", "missing-term", "The branch through the mean square is left out."),
-    edit("d_inv", "(d_normed * u).sum(-1, keepdim=True)", "(d_normed * normed).sum(-1, keepdim=True)", "wrong-input", "normed is read where u, the other factor, belongs."),
-), loss="L")
+""",
+    pairs(
+        "d_diff=diff d_y_hat=y_hat d_scaled=scaled d_proj=proj d_g=g d_normed=normed d_inv=inv d_ms=ms d_sq=sq d_u=u"
+    ),
+    (
+        edit(
+            "d_diff",
+            "2 * diff / diff.numel()",
+            "2 * diff / tokens",
+            "factor wrong-input",
+            "The mean is over all elements, not over the tokens only.",
+        ),
+        edit(
+            "d_g",
+            "(d_scaled * normed).sum(0)",
+            "(d_scaled * normed).sum(-1)[:width]",
+            "reduction",
+            "Summed over the width; the sum over the tokens belongs here.",
+        ),
+        edit(
+            "d_ms",
+            "inv ** 3",
+            "inv ** 2",
+            "operation factor missing-factor",
+            "The third power of inv belongs here.",
+        ),
+        edit(
+            "d_u",
+            "d_normed * inv + d_sq * 2 * u",
+            "d_normed * inv",
+            "missing-term",
+            "The branch through the mean square is left out.",
+        ),
+        edit(
+            "d_inv",
+            "(d_normed * u).sum(-1, keepdim=True)",
+            "(d_normed * normed).sum(-1, keepdim=True)",
+            "wrong-input",
+            "normed is read where u, the other factor, belongs.",
+        ),
+    ),
+    loss="L",
+)
 
-DROPOUT = Network("dropout", """\
+DROPOUT = Network(
+    "dropout",
+    """\
 import torch
 import torch.nn.functional as F
 
@@ -176,7 +332,8 @@ dropped = act * mask / keep
 out = dropped @ V
 logp = F.log_softmax(out, dim=1)
 loss = -logp[torch.arange(n_rows), answers].mean()
-""", """
+""",
+    """
 dlogp = torch.zeros_like(logp)
 dlogp[torch.arange(n_rows), answers] = -1.0 / n_rows
 dout = dlogp - torch.exp(logp) * dlogp.sum(1, keepdim=True)
@@ -187,16 +344,50 @@ dpre = dact * (1 - act**2)
 dA = inputs.T @ dpre
 dc = dpre.sum(0)
 dinputs = dpre @ A.T
-""", pairs("dlogp dout dV ddropped dact dpre dA dc dinputs"), (
-    edit("dact", "ddropped * mask / keep", "ddropped / keep", "missing-factor", "The mask is missing: what was dropped gets a gradient."),
-    edit("dact", "ddropped * mask / keep", "ddropped * mask * keep", "operation factor", "Multiplied by keep where the forward pass divides."),
-    edit("dout", "dlogp - torch.exp(logp) * dlogp.sum(1, keepdim=True)", "dlogp - logp * dlogp.sum(1, keepdim=True)", "wrong-input operation missing-factor",
-         "The log-probabilities are used where the probabilities belong."),
-    edit("dV", "dropped.T @ dout", "act.T @ dout", "wrong-input", "act, before the mask, is read where dropped belongs."),
-    edit("dpre", "dact * (1 - act**2)", "dact * (1 - pre**2)", "wrong-input", "tanh's slope is 1 - act**2 in its output, not in pre."),
-))
+""",
+    pairs("dlogp dout dV ddropped dact dpre dA dc dinputs"),
+    (
+        edit(
+            "dact",
+            "ddropped * mask / keep",
+            "ddropped / keep",
+            "missing-factor",
+            "The mask is missing: what was dropped gets a gradient.",
+        ),
+        edit(
+            "dact",
+            "ddropped * mask / keep",
+            "ddropped * mask * keep",
+            "operation factor",
+            "Multiplied by keep where the forward pass divides.",
+        ),
+        edit(
+            "dout",
+            "dlogp - torch.exp(logp) * dlogp.sum(1, keepdim=True)",
+            "dlogp - logp * dlogp.sum(1, keepdim=True)",
+            "wrong-input operation missing-factor",
+            "The log-probabilities are used where the probabilities belong.",
+        ),
+        edit(
+            "dV",
+            "dropped.T @ dout",
+            "act.T @ dout",
+            "wrong-input",
+            "act, before the mask, is read where dropped belongs.",
+        ),
+        edit(
+            "dpre",
+            "dact * (1 - act**2)",
+            "dact * (1 - pre**2)",
+            "wrong-input",
+            "tanh's slope is 1 - act**2 in its output, not in pre.",
+        ),
+    ),
+)
 
-SMOOTHING = Network("label-smoothing", """\
+SMOOTHING = Network(
+    "label-smoothing",
+    """\
 import torch
 
 torch.manual_seed(6)
@@ -216,7 +407,8 @@ soft = torch.full((rows, classes), alpha / classes)
 soft[torch.arange(rows), gold] += 1 - alpha
 logq = q.log()
 loss = -(soft * logq).sum(1).mean()
-""", """
+""",
+    """
 dlogq = -soft / rows
 dq = dlogq / q
 dZ = (-dq * ex / Z**2).sum(1, keepdim=True)
@@ -224,15 +416,50 @@ dex = dq / Z + dZ
 dscore = dex * ex
 dWc = feat.T @ dscore
 dbc = dscore.sum(0)
-""", pairs("dlogq dq dZ dex dscore dWc dbc"), (
-    edit("dlogq", "-soft / rows", "-soft / classes", "factor wrong-input", "The mean is over the rows, not the classes."),
-    edit("dZ", "(-dq * ex / Z**2)", "(-dq * ex / Z)", "missing-factor factor operation", "The slope of 1/Z has the square below."),
-    edit("dex", "dq / Z + dZ", "dq / Z", "missing-term", "The branch through the sum Z is left out."),
-    edit("dq", "dlogq / q", "dlogq * q", "operation wrong-input factor", "Multiplied by q; log's slope divides by it."),
-    edit("dscore", "dscore = dex * ex", "dscore = dex * q", "wrong-input", "q is read where ex, exp's own result, belongs."),
-))
+""",
+    pairs("dlogq dq dZ dex dscore dWc dbc"),
+    (
+        edit(
+            "dlogq",
+            "-soft / rows",
+            "-soft / classes",
+            "factor wrong-input",
+            "The mean is over the rows, not the classes.",
+        ),
+        edit(
+            "dZ",
+            "(-dq * ex / Z**2)",
+            "(-dq * ex / Z)",
+            "missing-factor factor operation",
+            "The slope of 1/Z has the square below.",
+        ),
+        edit(
+            "dex",
+            "dq / Z + dZ",
+            "dq / Z",
+            "missing-term",
+            "The branch through the sum Z is left out.",
+        ),
+        edit(
+            "dq",
+            "dlogq / q",
+            "dlogq * q",
+            "operation wrong-input factor",
+            "Multiplied by q; log's slope divides by it.",
+        ),
+        edit(
+            "dscore",
+            "dscore = dex * ex",
+            "dscore = dex * q",
+            "wrong-input",
+            "q is read where ex, exp's own result, belongs.",
+        ),
+    ),
+)
 
-RESIDUAL = Network("residual-block", """\
+RESIDUAL = Network(
+    "residual-block",
+    """\
 import torch
 
 torch.manual_seed(7)
@@ -249,7 +476,8 @@ s_out = s_in + down
 guess = s_out @ readout
 miss = guess - want
 loss = 0.5 * (miss * miss).mean()
-""", """
+""",
+    """
 dmiss = miss / 6
 dguess = dmiss
 ds_out = torch.outer(dguess, readout)
@@ -260,15 +488,50 @@ dK2 = gate.T @ ddown
 dup = dgate * (up > 0)
 dK1 = s_in.T @ dup
 ds_in = ds_out + dup @ K1.T
-""", pairs("dmiss dguess ds_out dreadout ddown dgate dK2 dup dK1 ds_in"), (
-    edit("ds_in", "ds_out + dup @ K1.T", "dup @ K1.T", "missing-term", "The branch past the block, straight from s_out, is left out."),
-    edit("dup", "dgate * (up > 0)", "dgate * up", "wrong-input operation", "up itself is multiplied; the ReLU's slope is one or zero."),
-    edit("dK1", "s_in.T @ dup", "s_out.T @ dup", "wrong-input", "s_out is read where s_in belongs."),
-    edit("dmiss", "miss / 6", "2 * miss / 6", "factor", "The 0.5 takes the square's 2 away; it is counted here all the same."),
-    edit("ds_out", "torch.outer(dguess, readout)", "torch.outer(dguess, s_out.mean(0))", "wrong-input", "The mean of s_out is used where readout belongs."),
-))
+""",
+    pairs("dmiss dguess ds_out dreadout ddown dgate dK2 dup dK1 ds_in"),
+    (
+        edit(
+            "ds_in",
+            "ds_out + dup @ K1.T",
+            "dup @ K1.T",
+            "missing-term",
+            "The branch past the block, straight from s_out, is left out.",
+        ),
+        edit(
+            "dup",
+            "dgate * (up > 0)",
+            "dgate * up",
+            "wrong-input operation",
+            "up itself is multiplied; the ReLU's slope is one or zero.",
+        ),
+        edit(
+            "dK1",
+            "s_in.T @ dup",
+            "s_out.T @ dup",
+            "wrong-input",
+            "s_out is read where s_in belongs.",
+        ),
+        edit(
+            "dmiss",
+            "miss / 6",
+            "2 * miss / 6",
+            "factor",
+            "The 0.5 takes the square's 2 away; it is counted here all the same.",
+        ),
+        edit(
+            "ds_out",
+            "torch.outer(dguess, readout)",
+            "torch.outer(dguess, s_out.mean(0))",
+            "wrong-input",
+            "The mean of s_out is used where readout belongs.",
+        ),
+    ),
+)
 
-GELU = Network("gelu-mlp", """\
+GELU = Network(
+    "gelu-mlp",
+    """\
 import math
 import torch
 
@@ -286,7 +549,8 @@ phi = 0.5 * (1 + torch.erf(t / math.sqrt(2)))
 act = t * phi
 yp = act @ Wb + bb
 loss = ((yp - ys)**2).mean()
-""", """
+""",
+    """
 dyp = 2 * (yp - ys) / (batch * 2)
 dWb = act.T @ dyp
 dbb = dyp.sum(0)
@@ -296,15 +560,52 @@ pdf = torch.exp(-t**2 / 2) / math.sqrt(2 * math.pi)
 dt = dact * phi + dphi * pdf
 dWa = xs.T @ dt
 dba = dt.sum(0)
-""", pairs("dyp dWb dbb dact dphi dt dWa dba"), (
-    edit("dt", "dact * phi + dphi * pdf", "dphi * pdf", "missing-term", "The branch t * phi -> t, with the factor phi, is left out."),
-    edit("dt", "pdf = torch.exp(-t**2 / 2)", "pdf = torch.exp(-t**2)", "factor missing-factor operation", "The exponent must be halved.", None, "dt = dact * phi + dphi * pdf"),
-    edit("dphi", "dphi = dact * t", "dphi = dact * phi", "wrong-input", "phi itself is used where t, the other factor, belongs."),
-    edit("dyp", "2 * (yp - ys) / (batch * 2)", "2 * (ys - yp) / (batch * 2)", "sign exchanged", "The difference is turned round: it is yp - ys."),
-    edit("dba", "dt.sum(0)", "dt.sum()", "reduction shape", "Summed over everything; each unit has a sum of its own."),
-))
+""",
+    pairs("dyp dWb dbb dact dphi dt dWa dba"),
+    (
+        edit(
+            "dt",
+            "dact * phi + dphi * pdf",
+            "dphi * pdf",
+            "missing-term",
+            "The branch t * phi -> t, with the factor phi, is left out.",
+        ),
+        edit(
+            "dt",
+            "pdf = torch.exp(-t**2 / 2)",
+            "pdf = torch.exp(-t**2)",
+            "factor missing-factor operation",
+            "The exponent must be halved.",
+            None,
+            "dt = dact * phi + dphi * pdf",
+        ),
+        edit(
+            "dphi",
+            "dphi = dact * t",
+            "dphi = dact * phi",
+            "wrong-input",
+            "phi itself is used where t, the other factor, belongs.",
+        ),
+        edit(
+            "dyp",
+            "2 * (yp - ys) / (batch * 2)",
+            "2 * (ys - yp) / (batch * 2)",
+            "sign exchanged",
+            "The difference is turned round: it is yp - ys.",
+        ),
+        edit(
+            "dba",
+            "dt.sum(0)",
+            "dt.sum()",
+            "reduction shape",
+            "Summed over everything; each unit has a sum of its own.",
+        ),
+    ),
+)
 
-SOFTPLUS = Network("softplus-regression", """\
+SOFTPLUS = Network(
+    "softplus-regression",
+    """\
 import torch
 
 torch.manual_seed(9)
@@ -318,22 +619,59 @@ eta = cov @ coef + shift
 rate = torch.log(1 + torch.exp(eta))      # softplus
 nll = rate - count * torch.log(rate)      # Poisson, without the constant
 objective = nll.mean() + 0.01 * (coef**2).sum()
-""", """
+""",
+    """
 dnll = torch.full((obs,), 1 / obs)
 drate = dnll * (1 - count / rate)
 deta = drate * torch.sigmoid(eta)
 dcoef = cov.T @ deta + 0.02 * coef
 dshift = deta.sum()
 dcov = torch.outer(deta, coef)
-""", pairs("dnll drate deta dcoef dshift dcov"), (
-    edit("drate", "1 - count / rate", "1 + count / rate", "sign", "count * log(rate) is subtracted in the forward pass."),
-    edit("deta", "torch.sigmoid(eta)", "torch.sigmoid(rate)", "wrong-input", "softplus's slope is sigmoid of its input eta, not of its output."),
-    edit("dcoef", "cov.T @ deta + 0.02 * coef", "cov.T @ deta", "missing-term", "The term of the penalty is left out."),
-    edit("dcoef", "0.02 * coef", "0.01 * coef", "factor missing-factor", "The 2 of the square's slope is missing."),
-    edit("dshift", "deta.sum()", "deta.mean()", "reduction factor operation", "The mean is taken where the sum belongs."),
-), loss="objective")
+""",
+    pairs("dnll drate deta dcoef dshift dcov"),
+    (
+        edit(
+            "drate",
+            "1 - count / rate",
+            "1 + count / rate",
+            "sign",
+            "count * log(rate) is subtracted in the forward pass.",
+        ),
+        edit(
+            "deta",
+            "torch.sigmoid(eta)",
+            "torch.sigmoid(rate)",
+            "wrong-input",
+            "softplus's slope is sigmoid of its input eta, not of its output.",
+        ),
+        edit(
+            "dcoef",
+            "cov.T @ deta + 0.02 * coef",
+            "cov.T @ deta",
+            "missing-term",
+            "The term of the penalty is left out.",
+        ),
+        edit(
+            "dcoef",
+            "0.02 * coef",
+            "0.01 * coef",
+            "factor missing-factor",
+            "The 2 of the square's slope is missing.",
+        ),
+        edit(
+            "dshift",
+            "deta.sum()",
+            "deta.mean()",
+            "reduction factor operation",
+            "The mean is taken where the sum belongs.",
+        ),
+    ),
+    loss="objective",
+)
 
-FOCAL = Network("focal-loss", """\
+FOCAL = Network(
+    "focal-loss",
+    """\
 import torch
 
 torch.manual_seed(10)
@@ -351,7 +689,8 @@ weight = (1 - pt)**gam
 logpt = torch.log(pt)
 per_point = -weight * logpt
 loss = per_point.sum() / k
-""", """
+""",
+    """
 # --- backward
 dper_point = torch.ones(k) / k
 dweight = -logpt * dper_point
@@ -362,12 +701,58 @@ dprob = dpt * (2 * lab - 1)
 ds = dprob * prob * (1 - prob)
 dvec = pts.T @ ds
 dpts = ds[:, None] * vec
-""", pairs("dper_point dweight dlogpt dpt dprob ds dvec dpts"), (
-    edit("dpt", "dweight * -gam * (1", "dweight * gam * (1", "sign", "The inner slope of 1 - pt is -1; the minus is missing."),
-    edit("dpt", "dpt += dweight", "dpt = dweight", "overwritten missing-term", "The branch through the logarithm is thrown away.", None, "dpt = dlogpt / pt"),
-    edit("dprob", "dpt * (2 * lab - 1)", "dpt * lab", "missing-term", "The points of class 0 have a slope of -1; they are left out."),
-    edit("dlogpt", "-weight * dper_point", "weight * dper_point", "sign", "The minus of -weight * logpt is missing."),
-    edit("dpt", "(1 - pt)**(gam - 1)", "(1 - pt)**gam", "operation factor", "The exponent must go down by one, to gam - 1."),
-))
+""",
+    pairs("dper_point dweight dlogpt dpt dprob ds dvec dpts"),
+    (
+        edit(
+            "dpt",
+            "dweight * -gam * (1",
+            "dweight * gam * (1",
+            "sign",
+            "The inner slope of 1 - pt is -1; the minus is missing.",
+        ),
+        edit(
+            "dpt",
+            "dpt += dweight",
+            "dpt = dweight",
+            "overwritten missing-term",
+            "The branch through the logarithm is thrown away.",
+            None,
+            "dpt = dlogpt / pt",
+        ),
+        edit(
+            "dprob",
+            "dpt * (2 * lab - 1)",
+            "dpt * lab",
+            "missing-term",
+            "The points of class 0 have a slope of -1; they are left out.",
+        ),
+        edit(
+            "dlogpt",
+            "-weight * dper_point",
+            "weight * dper_point",
+            "sign",
+            "The minus of -weight * logpt is missing.",
+        ),
+        edit(
+            "dpt",
+            "(1 - pt)**(gam - 1)",
+            "(1 - pt)**gam",
+            "operation factor",
+            "The exponent must go down by one, to gam - 1.",
+        ),
+    ),
+)
 
-NETWORKS = (LOGISTIC, RELU, LAYER_NORM, RMS_NORM, DROPOUT, SMOOTHING, RESIDUAL, GELU, SOFTPLUS, FOCAL)
+NETWORKS = (
+    LOGISTIC,
+    RELU,
+    LAYER_NORM,
+    RMS_NORM,
+    DROPOUT,
+    SMOOTHING,
+    RESIDUAL,
+    GELU,
+    SOFTPLUS,
+    FOCAL,
+)

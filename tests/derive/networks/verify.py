@@ -29,7 +29,9 @@ MADE = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.full, torch.eye}
 class Tracked(TorchFunctionMode):
     """Whatever the script makes of floats takes part in the graph."""
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         result = function(*args, **(kwargs or {}))
         if function in MADE and result.is_floating_point() and not result.requires_grad:
             result = result.requires_grad_().clone()
@@ -50,7 +52,13 @@ def compare(case: NetworkCase) -> tuple[dict[str, float], dict[str, float]]:
             whole = tensors.pop(g)
             tensors.update({f"{g}[{i}]": whole[i] for i in range(length)})
         loss = scope[case.network.loss]
-        truth = dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values()), retain_graph=True), strict=True))
+        truth = dict(
+            zip(
+                tensors,
+                torch.autograd.grad(loss, list(tensors.values()), retain_graph=True),
+                strict=True,
+            )
+        )
         with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
             exec(compile(case.backward, "backward", "exec"), scope)
         own = {g: eval(g, scope).detach().clone() for g in tensors}
@@ -60,6 +68,7 @@ def compare(case: NetworkCase) -> tuple[dict[str, float], dict[str, float]]:
             def take(g: torch.Tensor) -> torch.Tensor | None:
                 brought[name] = g.clone()
                 return own[name] if own[name].shape == g.shape else None
+
             return take
 
         for name, tensor in tensors.items():
@@ -94,8 +103,14 @@ def check(case: NetworkCase) -> list[str]:
     local, whole = compare(case)
     off = {name for name, far in local.items() if not far < 1e-9}
     if off != set(case.faults):
-        complaints.append(f"off {[(k, f'{local[k]:.1e}') for k in sorted(off)]}, blamed {sorted(case.faults)}")
-    faint = [name for name in case.faults if name in local and local[name] < 1e-4 and "eps" not in case.faults[name].says]
+        complaints.append(
+            f"off {[(k, f'{local[k]:.1e}') for k in sorted(off)]}, blamed {sorted(case.faults)}"
+        )
+    faint = [
+        name
+        for name in case.faults
+        if name in local and local[name] < 1e-4 and "eps" not in case.faults[name].says
+    ]
     if faint:
         complaints.append(f"hardly to be seen: {faint}")
     if not case.faults and any(not far < 1e-9 for far in whole.values()):

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from .case import Base
 
-LECTURE = Base("lecture", 1, """\
+LECTURE = Base(
+    "lecture",
+    1,
+    """\
 # Exercise 1: backprop through the whole thing manually
 dlogprobs = torch.zeros_like(logprobs)
 dlogprobs[range(n), Yb] = -1.0/n
@@ -42,12 +45,21 @@ for k in range(Xb.shape[0]):
     for j in range(Xb.shape[1]):
         ix = Xb[k,j]
         dC[ix] += demb[k,j]
-""")
+""",
+)
 # (64,) for (1, 64) is the lecture's own slip at dbnmeani; this hand keeps the dimension.
-LECTURE = Base("lecture", 1, LECTURE.text.replace(
-    "dbnmeani = (-dbndiff).sum(0)\n", "dbnmeani = (-dbndiff).sum(0, keepdim=True)\n"))
+LECTURE = Base(
+    "lecture",
+    1,
+    LECTURE.text.replace(
+        "dbnmeani = (-dbndiff).sum(0)\n", "dbnmeani = (-dbndiff).sum(0, keepdim=True)\n"
+    ),
+)
 
-ACCUMULATE = Base("accumulate", 1, """\
+ACCUMULATE = Base(
+    "accumulate",
+    1,
+    """\
 # every gradient begins at zero, every use of a tensor adds to it
 dlogprobs = torch.zeros_like(logprobs)
 dprobs = torch.zeros_like(probs)
@@ -124,9 +136,13 @@ demb += dembcat.reshape(emb.shape)
 for row in range(n):
     for pos in range(block_size):
         dC[Xb[row, pos]] += demb[row, pos]
-""")
+""",
+)
 
-HELPERS = Base("helpers", 1, """\
+HELPERS = Base(
+    "helpers",
+    1,
+    """\
 def fit(grad, like):
     "sum over whatever broadcasting has repeated"
     while grad.dim() > like.dim():
@@ -196,9 +212,13 @@ dhprebn = dhprebn + back_sum(dbnmeani, hprebn, 1 / n)
 dembcat, dW1, db1 = back_linear(dhprebn, embcat, W1, b1)
 demb = dembcat.reshape(emb.shape)
 dC = back_lookup(demb, C, Xb)
-""")
+""",
+)
 
-EINSUM = Base("einsum", 1, """\
+EINSUM = Base(
+    "einsum",
+    1,
+    """\
 rows = torch.arange(n)
 
 dlogprobs = torch.zeros_like(logprobs).index_put_((rows, Yb), torch.tensor(-1.0 / n).to(logprobs))
@@ -230,9 +250,13 @@ dW1 = torch.einsum('ne,nh->eh', embcat, dhprebn)
 db1 = torch.einsum('nh->h', dhprebn)
 demb = dembcat.unflatten(1, (block_size, n_embd))
 dC = torch.zeros_like(C).index_add_(0, Xb.flatten(), demb.flatten(0, 1))
-""")
+""",
+)
 
-TERSE = Base("terse", 1, """\
+TERSE = Base(
+    "terse",
+    1,
+    """\
 dlogprobs=-F.one_hot(Yb,vocab_size)/n
 dprobs=dlogprobs/probs
 dcounts_sum_inv=(dprobs*counts).sum(1,True)
@@ -253,9 +277,13 @@ dhprebn=dbndiff+dbnmeani/n
 dW1=embcat.T@dhprebn; db1=dhprebn.sum(0); dembcat=dhprebn@W1.T
 demb=dembcat.view(n,block_size,-1)
 dC=F.one_hot(Xb.view(-1),vocab_size).to(demb).T@demb.view(-1,n_embd)
-""")
+""",
+)
 
-LONGHAND = Base("longhand", 1, """\
+LONGHAND = Base(
+    "longhand",
+    1,
+    """\
 # ---------------------------------------------------------------
 # loss = -logprobs[range(n), Yb].mean()
 # loss = -(a + b + c) / 3 => d loss / d a = -1/3
@@ -354,9 +382,13 @@ for sample in range(Xb.shape[0]):
     for position in range(Xb.shape[1]):
         letter = Xb[sample, position]
         dC[letter] = dC[letter] + demb[sample, position]
-""")
+""",
+)
 
-METHODS = Base("methods", 1, """\
+METHODS = Base(
+    "methods",
+    1,
+    """\
 # I like chained methods
 dlogprobs = F.one_hot(Yb, num_classes=vocab_size).to(logprobs.dtype).neg().div(n)
 dprobs = dlogprobs.div(probs)
@@ -390,9 +422,13 @@ db1 = dhprebn.sum(dim=0)
 demb = dembcat.view_as(emb)
 dC = torch.zeros_like(C)
 dC.index_add_(0, Xb.view(-1), demb.view(-1, C.size(1)))
-""")
+""",
+)
 
-ROWS = Base("rows", 1, """\
+ROWS = Base(
+    "rows",
+    1,
+    """\
 # row by row, so that nothing is broadcast behind my back
 ones_row = torch.ones(1, n, dtype=h.dtype)
 with torch.no_grad():
@@ -449,9 +485,13 @@ with torch.no_grad():
     for r in range(n):
         for c in range(block_size):
             dC[Xb[r, c].item()] += demb[r, c]
-""")
+""",
+)
 
-FUNCTION = Base("one-function", 1, """\
+FUNCTION = Base(
+    "one-function",
+    1,
+    """\
 def all_gradients():
     # from the loss down to the logits
     dlogprobs = torch.zeros_like(logprobs)
@@ -495,9 +535,13 @@ def all_gradients():
 (dlogprobs, dprobs, dcounts_sum_inv, dcounts_sum, dcounts, dnorm_logits, dlogit_maxes,
  dlogits, dh, dW2, db2, dhpreact, dbngain, dbnbias, dbnraw, dbnvar_inv, dbnvar,
  dbndiff2, dbndiff, dbnmeani, dhprebn, dembcat, dW1, db1, demb, dC) = all_gradients()
-""")
+""",
+)
 
-COMPREHENSION = Base("comprehension", 1, """\
+COMPREHENSION = Base(
+    "comprehension",
+    1,
+    """\
 dlogprobs = torch.stack([torch.stack([logprobs.new_tensor(-1 / n if v == y else 0.0) for v in range(vocab_size)]) for y in Yb.tolist()])
 dprobs = torch.stack([d / p for d, p in zip(dlogprobs, probs)])
 dcounts_sum_inv = torch.stack([(d * c).sum(0, keepdim=True) for d, c in zip(dprobs, counts)])
@@ -524,9 +568,13 @@ dW1 = sum(torch.outer(x, d) for x, d in zip(embcat, dhprebn))
 db1 = sum(dhprebn)
 demb = torch.stack([d.view(block_size, n_embd) for d in dembcat])
 dC = torch.stack([demb[Xb == token].sum(0) for token in range(vocab_size)])
-""")
+""",
+)
 
-PRODUCTS = Base("products", 1, """\
+PRODUCTS = Base(
+    "products",
+    1,
+    """\
 # everything that sums is a product with ones, everything that picks is a product with a one-hot
 N, V, H = n, vocab_size, n_hidden
 ones_n = torch.ones(N, 1).to(h.dtype)
@@ -570,9 +618,13 @@ dembcat = (W1 @ dhprebn.T).T
 db1 = (ones_n.T @ dhprebn).view(H)
 demb = dembcat.reshape(N, block_size, n_embd)
 dC = torch.tensordot(X, demb, dims=([0, 1], [0, 1]))
-""")
+""",
+)
 
-BRANCHES = Base("branches", 1, """\
+BRANCHES = Base(
+    "branches",
+    1,
+    """\
 # -- loss
 _g = torch.zeros_like(logprobs)
 _g[range(n), Yb] = 1
@@ -622,9 +674,13 @@ dC = C * 0
 for a in range(n):
     for b in range(block_size):
         dC[int(Xb[a][b])] += demb[a][b]
-""")
+""",
+)
 
-INPLACE = Base("in-place", 1, """\
+INPLACE = Base(
+    "in-place",
+    1,
+    """\
 dlogprobs = logprobs.clone().zero_()
 dlogprobs[range(0, n), Yb] -= 1.0
 dlogprobs /= n
@@ -687,9 +743,13 @@ dC = torch.zeros_like(C)
 for t in range(block_size):
     for b in range(n):
         dC[Xb[b, t]] += demb[b, t, :]
-""")
+""",
+)
 
-CHECKED = Base("checked", 1, """\
+CHECKED = Base(
+    "checked",
+    1,
+    """\
 # cell 1
 dlogprobs = torch.full_like(logprobs, 0.0)
 dlogprobs[torch.arange(0, n), Yb] = -(1.0 / n)
@@ -758,9 +818,22 @@ flat_index, flat_grad = Xb.reshape(-1), demb.reshape(-1, n_embd)
 for i in range(flat_index.shape[0]):
     dC[flat_index[i]] += flat_grad[i]
 cmp('C', dC, C)
-""")
+""",
+)
 
 EXERCISE1 = (
-    LECTURE, ACCUMULATE, HELPERS, EINSUM, TERSE, LONGHAND, METHODS, ROWS, FUNCTION, COMPREHENSION,
-    PRODUCTS, BRANCHES, INPLACE, CHECKED,
+    LECTURE,
+    ACCUMULATE,
+    HELPERS,
+    EINSUM,
+    TERSE,
+    LONGHAND,
+    METHODS,
+    ROWS,
+    FUNCTION,
+    COMPREHENSION,
+    PRODUCTS,
+    BRANCHES,
+    INPLACE,
+    CHECKED,
 )

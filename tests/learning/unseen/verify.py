@@ -1,4 +1,4 @@
-# ruff: noqa: E501, SIM905
+# ruff: noqa: SIM905
 """Holds every label against autograd. A script: python -m tests.learning.unseen.verify [name ...]
 
 The lecture's forward pass is built in float64; every case's script is run on it. For every gradient
@@ -109,8 +109,16 @@ class World:
             tensors = fresh.live
         scope.update(tensors)
         scope.update(
-            g=self.g, n=self.n, batch_size=self.n, block_size=3, vocab_size=27, n_embd=10,
-            n_hidden=self.hidden, Xb=self.Xb.clone(), Yb=self.Yb.clone(), cmp=compare,
+            g=self.g,
+            n=self.n,
+            batch_size=self.n,
+            block_size=3,
+            vocab_size=27,
+            n_embd=10,
+            n_hidden=self.hidden,
+            Xb=self.Xb.clone(),
+            Yb=self.Yb.clone(),
+            cmp=compare,
             parameters=[tensors[k] for k in "C W1 b1 W2 b2 bngain bnbias".split()],
         )
         return scope
@@ -188,8 +196,11 @@ def call_backward(scope: dict[str, Any], case: Case) -> dict[str, Any]:
         returned = function(*(scope[name] for name in order))
     finally:
         sys.setprofile(None)
-    found = {name: inner[case.names.get(name, name)] for name in GRADIENTS
-             if case.names.get(name, name) in inner}
+    found = {
+        name: inner[case.names.get(name, name)]
+        for name in GRADIENTS
+        if case.names.get(name, name) in inner
+    }
     if not isinstance(returned, tuple | list) or len(returned) != 7:
         raise TypeError("backward returns seven gradients")
     found.update(zip(RETURNED, returned, strict=True))
@@ -259,8 +270,9 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
         seen = set(wrong) - case.missing
         unsure = {name for name in seen if wrong[name] == "?" or wrong[name].startswith("shape")}
         # Behind a gradient of a wrong shape nothing can be computed: there, the edit alone speaks.
-        shaped = any(set(f.says) & {"shape", "reduction", "operation", "start"}
-                     for f in case.faults.values())
+        shaped = any(
+            set(f.says) & {"shape", "reduction", "operation", "start"} for f in case.faults.values()
+        )
         extra = seen - set(case.faults) - (unsure if shaped else set())
         absent = case.blamed - seen
         only_wide = {name for name, f in case.faults.items() if "eps" in f.says}
@@ -275,12 +287,16 @@ def check(case: Case, worlds: list[World], graph: bool = False) -> list[str]:
                     continue
                 truth = world.truth[name[1:]]
                 if mine.shape != truth.shape or not torch.allclose(
-                    mine.to(truth), truth, rtol=1e-4,
+                    mine.to(truth),
+                    truth,
+                    rtol=1e-4,
                     atol=1e-6 if not wide or case.float32 else 1e-12,
                 ):
                     complaints.append(f"{where}: {name} differs from autograd's")
         if case.because and seen != case.plainly_off:
-            complaints.append(f"{where}: plainly off: {sorted(seen)}, not {sorted(case.plainly_off)}")
+            complaints.append(
+                f"{where}: plainly off: {sorted(seen)}, not {sorted(case.plainly_off)}"
+            )
         if case.exercise == 1:
             wanted = set(GRADIENTS)
         elif case.exercise == 4:
@@ -302,7 +318,9 @@ def main(names: list[str]) -> int:
 
     torch.set_num_threads(1)
     worlds = [
-        World(32, 64, torch.float64), World(33, 200, torch.float64), World(32, 64, torch.float32),
+        World(32, 64, torch.float64),
+        World(33, 200, torch.float64),
+        World(32, 64, torch.float32),
     ]
     bad, kinds, groups = 0, Counter[str](), Counter[str]()
     seen: dict[str, str] = {}
