@@ -118,8 +118,8 @@ class _Check:
         if not self.gradients:
             raise RequestError(
                 "No gradient was found in the file: no tensor is called like one of what {loss} "
-                "depends on, such as d{example}. Say which belongs to which with --gradient "
-                "dz=z.", loss=losses[-1].hint, example=_example(program, losses[-1]),
+                "depends on. Write the first one, such as d{example}, or say which belongs to "
+                "which with --gradient dz=z.", loss=losses[-1].hint, example=_example(program, losses[-1]),
             )  # fmt: skip
         self.losses = list(dict.fromkeys(gradient.loss for gradient in self.gradients))
         self.forward = {loss: self._behind(loss) for loss in self.losses}
