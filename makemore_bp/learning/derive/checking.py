@@ -119,8 +119,10 @@ class _Check:
             raise RequestError(
                 "No gradient was found in the file: no tensor is called like one of what {loss} "
                 "depends on. Write the first one, such as d{example}, or say which belongs to "
-                "which with --gradient dz=z.", loss=losses[-1].hint, example=_example(program, losses[-1]),
-            )  # fmt: skip
+                "which with --gradient dz=z.",
+                loss=losses[-1].hint,
+                example=_example(program, losses[-1]),
+            )
         self.losses = list(dict.fromkeys(gradient.loss for gradient in self.gradients))
         self.forward = {loss: self._behind(loss) for loss in self.losses}
         settle_names(program, dict.fromkeys(v for loss in self.losses for v in self.forward[loss]))
