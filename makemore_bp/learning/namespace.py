@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from makemore_bp.network.batchnorm import EPS
 from makemore_bp.network.parameters import NAMES
 
 # The names of the lecture's first cells, where its data is read.
@@ -72,7 +73,7 @@ def _batchnorm(record: Mapping[str, Any]) -> Tensor:
     hprebn, bngain, bnbias = (record[name] for name in ("hprebn", "bngain", "bnbias"))
     centred = hprebn - hprebn.mean(0, keepdim=True)
     variance = hprebn.var(0, keepdim=True, unbiased=True)
-    result: Tensor = bngain * centred / torch.sqrt(variance + 1e-5) + bnbias
+    result: Tensor = bngain * centred / torch.sqrt(variance + EPS) + bnbias
     return result
 
 

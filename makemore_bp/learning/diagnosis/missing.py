@@ -10,6 +10,7 @@ from makemore_bp.learning.diagnosis import calls
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.shapes import is_number, named, turned
 from makemore_bp.learning.diagnosis.walk import Spot
+from makemore_bp.network.batchnorm import EPS
 
 if TYPE_CHECKING:
     from makemore_bp.learning.diagnosis.edits import Words
@@ -31,7 +32,7 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
     if not is_number(node):
         yield turned(node), Kind.transposed, f"{show(node)} is not transposed", 2.5
         yield from calls.around(spot, words, show)
-        epsilon = ast.BinOp(node, ast.Add(), ast.Constant(1e-5))
+        epsilon = ast.BinOp(node, ast.Add(), ast.Constant(EPS))
         text = f"epsilon is not added to {show(node)}, as the forward pass does"
         yield epsilon, Kind.epsilon, text, 2.8
         yield from _terms(spot, words, show)

@@ -19,6 +19,7 @@ from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.numbers import factor_text
 from makemore_bp.learning.diagnosis.world import is_true
 from makemore_bp.learning.truth import Truth
+from makemore_bp.network.batchnorm import EPS
 
 Told = tuple[Kind, str]
 
@@ -153,7 +154,7 @@ def _superfluous(case: Case) -> Iterator[Told]:
         for sign, done in ((1, "added"), (-1, "subtracted")):
             if scale(tensor) > _nothing(case) and case.reproduces(case.true + sign * tensor):
                 yield Kind.extra_term, f"{name} is {done} as well, which does not belong there"
-    for number in (1, -1, 1e-5):
+    for number in (1, -1, EPS):
         if case.reproduces(case.true + number):
             yield Kind.start, f"every entry is off by {number:g}: it does not start from zero"
 

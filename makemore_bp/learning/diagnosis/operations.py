@@ -19,6 +19,7 @@ from makemore_bp.learning.diagnosis.shapes import (
     turned,
 )
 from makemore_bp.learning.diagnosis.walk import Spot
+from makemore_bp.network.batchnorm import EPS
 
 if TYPE_CHECKING:
     from makemore_bp.learning.diagnosis.edits import Words
@@ -110,7 +111,7 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
                 yield ast.Constant(other), Kind.place, text, 2
         return
     for number in dict.fromkeys((*NUMBERS, -value, value + 1, value - 1, 2 * value, value / 2,
-                                 1e-5, 1.0 / value if value else 1)):  # fmt: skip
+                                 EPS, 1.0 / value if value else 1)):  # fmt: skip
         if number != value and not (number == 0 and _is_sum(spot.parent)):
             yield ast.Constant(number), *_number(spot, value, number)
     if not spot.exponent and not spot.index:
@@ -132,8 +133,8 @@ def _number(spot: Spot, old: float, new: float) -> tuple[Kind, str, float]:
             "exponent comes down as a factor and is lowered by one"
         )
         return Kind.missing_factor, text, 2.3
-    if new == 1e-5 or 0 < abs(old) < 1e-3:
-        return Kind.epsilon, f"epsilon is {old:g} here, and 1e-5 in the forward pass", 2
+    if new == EPS or 0 < abs(old) < 1e-3:
+        return Kind.epsilon, f"epsilon is {old:g} here, and {EPS:g} in the forward pass", 2
     if new == -old:
         return Kind.sign, f"the sign of {old:g} is wrong", 1
     return Kind.factor, f"the number {old:g} stands where {new:g} belongs", 2

@@ -64,7 +64,7 @@ OP_BY_OP = """\
 # dbndiff =                                the first of two branches
 # dbnvar_inv =
 
-# bnvar_inv = (bnvar + 1e-5)**-0.5
+# bnvar_inv = (bnvar + {eps})**-0.5
 # dbnvar =
 
 # bnvar = 1/(n-1) * bndiff2.sum(0, keepdim=True)
@@ -122,7 +122,7 @@ BATCHNORM = """\
 #
 # From hprebn to hpreact, in one formula for one column:
 #
-#     hpreact = bngain * (hprebn - mean) / sqrt(var + 1e-5) + bnbias
+#     hpreact = bngain * (hprebn - mean) / sqrt(var + {eps}) + bnbias
 #
 # with the column's mean, and its variance with n - 1 below the line. Work out on paper how the loss
 # depends on one entry of hprebn through all three: directly, through the mean, through the

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.exercises.templates import FILES, README
+from makemore_bp.network.batchnorm import EPS
 from makemore_bp.text import visible
 
 
@@ -56,8 +57,9 @@ def command(number: int, folder: Path) -> str:
 
 
 def _texts(folder: Path) -> dict[str, str]:
+    eps = f"{EPS:g}".replace("e-0", "e-")  # as people write it
     texts = {
-        name: text.replace("{check}", command(number, folder))
+        name: text.replace("{check}", command(number, folder)).replace("{eps}", eps)
         for number, (name, text, _) in FILES.items()
     }
     rows = [
