@@ -19,7 +19,7 @@ from makemore_bp.learning.diagnosis.examination import Finding, examine
 from makemore_bp.learning.diagnosis.world import near
 from makemore_bp.learning.lecture import LectureTruth
 from makemore_bp.learning.limits import Limits
-from makemore_bp.learning.namespace import namespace, silence_matplotlib
+from makemore_bp.learning.namespace import namespace, silent_matplotlib
 from makemore_bp.learning.own_pass import before_training, own_pass
 from makemore_bp.learning.scope import Scope, scope_of
 from makemore_bp.learning.script import Script
@@ -28,6 +28,7 @@ from makemore_bp.learning.trace import Trace
 SEED = 2147483647  # of the global generators, so that two runs of a script are alike
 
 
+@silent_matplotlib()
 def check_text(
     text: str,
     path: str,
@@ -42,7 +43,6 @@ def check_text(
     ``more`` are further names for the script; ``watch`` is called when it is about to run.
     ``draw`` makes a page of the answer, which is added to it as ``page``.
     """
-    silence_matplotlib()
     text, training = before_training(text)
     script = Script(text, path, {**_given(truth), **(more or {})}, truth.reference, limits)
     blocks = None

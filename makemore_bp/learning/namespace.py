@@ -6,7 +6,8 @@ import dis
 import random
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -103,6 +104,9 @@ def comparison(
     return cmp
 
 
+_PICTURES = ("matplotlib", "matplotlib.pyplot", "matplotlib.colors", "matplotlib.cm")
+
+
 class _Silent(types.ModuleType):
     """A module that draws nothing: whatever is asked of it can be called, indexed, assigned to,
     unpacked into any two or more, and does nothing."""
@@ -142,9 +146,16 @@ def _unpacked(frame: types.FrameType) -> int:
     return 2
 
 
-def silence_matplotlib() -> None:
-    """Lets the notebook's ``import matplotlib.pyplot as plt`` do no harm: no window can open, and
-    the import works where matplotlib is not installed."""
-    stub = _Silent("matplotlib")
-    for name in ("matplotlib", "matplotlib.pyplot", "matplotlib.colors", "matplotlib.cm"):
-        sys.modules[name] = stub
+@contextmanager
+def silent_matplotlib() -> Iterator[None]:
+    """Within this context the notebook's ``import matplotlib.pyplot as plt`` does no harm: no
+    window can open, and the import works where matplotlib is not installed."""
+    before = {name: sys.modules.get(name) for name in _PICTURES}
+    sys.modules.update(dict.fromkeys(_PICTURES, _Silent("matplotlib")))
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module

@@ -130,7 +130,7 @@ def test_a_learners_mistake_is_named_with_its_kind_and_what_comes_next(
     result = cli("gradcheck", "--file", script)
     assert result.code == 1
     assert "dcounts_sum, line 5: sign" in result.out
-    assert "To mend: dcounts_sum. Next: dcounts." in result.out
+    assert "To fix: dcounts_sum. Next: dcounts." in result.out
     answer = found(cli("gradcheck", "--file", script, "--json"))
     tensors = {tensor["name"]: tensor for tensor in answer["tensors"]}
     assert set(tensors["counts_sum"]["diagnosis"]) == {"kind", "text", "hint"}

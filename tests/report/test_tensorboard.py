@@ -19,6 +19,8 @@ def test_without_tensorboardx_it_says_what_to_install(
     cli: Any, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = trained(words, tmp_path / "run")
+    for name in [name for name in sys.modules if name.startswith("tensorboardX.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     answer = cli("report", run, "--tensorboard", tmp_path / "board")
     assert answer.code == 2 and "pip install" in answer.err and "[tensorboard]" in answer.err

@@ -16,13 +16,13 @@ from makemore_bp.errors import RequestError
 from makemore_bp.learning.derive.checking import check_program
 from makemore_bp.learning.derive.reading import line_of
 from makemore_bp.learning.derive.recorder import record_until_error
-from makemore_bp.learning.namespace import silence_matplotlib
+from makemore_bp.learning.namespace import silent_matplotlib
 
 
+@silent_matplotlib()
 def main(folder: Path) -> None:
     """Answers the request in ``folder``."""
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
-    silence_matplotlib()
     sys.path.append(str(Path(request["path"]).resolve().parent))
     (folder / "journal.jsonl").write_text('{"event": "started"}\n', encoding="utf-8")
     answer = json.dumps(_answer(request))

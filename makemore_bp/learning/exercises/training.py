@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from makemore_bp.engines import configured
 from makemore_bp.learning.diagnosis.compare import same_bits, scale
 from makemore_bp.learning.limits import Limits
-from makemore_bp.learning.namespace import namespace, silence_matplotlib
+from makemore_bp.learning.namespace import namespace, silent_matplotlib
 from makemore_bp.learning.script import Script, call_backward
 from makemore_bp.learning.values import as_tensor
-from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.parameters import generators, initialise
 from makemore_bp.network.passes import Network
 
 BATCH = 32
@@ -50,6 +51,7 @@ def trained(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     return train_with(request["text"], request["path"], parameters, Xb, Yb, limits)
 
 
+@silent_matplotlib()
 def train_with(
     text: str,
     path: str,
@@ -59,7 +61,6 @@ def train_with(
     limits: Limits,
 ) -> dict[str, Any]:
     """Trains with the learner's function on minibatches Xb (steps, n, block_size) and Yb."""
-    silence_matplotlib()
     network = Network()
     record = network.forward(parameters, Xb[0], Yb[0])
     gradients = {name[1:]: gradient for name, gradient in network.backward(record).items()}
@@ -86,7 +87,7 @@ def bundled_batches(steps: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     resolved = config.load(None, [])
     data = dataset.load(resolved.data, resolved.model.block_size)
     g, g_batchnorm = generators(SEED)
-    sizes = Sizes(len(data.vocabulary), **resolved.model.model_dump())
+    sizes = configured.sizes(resolved, len(data.vocabulary))
     parameters = initialise(sizes, g, g_batchnorm)
     indices = torch.randint(0, len(data.train), (steps, BATCH), generator=g)
     return parameters, *data.train.batch(indices)
