@@ -133,7 +133,7 @@ def test_a_learners_mistake_is_named_with_its_kind_and_what_comes_next(
     assert "To fix: dcounts_sum. Next: dcounts." in result.out
     answer = found(cli("gradcheck", "--file", script, "--json"))
     tensors = {tensor["name"]: tensor for tensor in answer["tensors"]}
-    assert set(tensors["counts_sum"]["diagnosis"]) == {"kind", "text", "hint"}
+    assert set(tensors["counts_sum"]["diagnosis"]) == {"kind", "text", "hint", "line", "repair"}
     assert answer["next"] == "dcounts"
 
 
