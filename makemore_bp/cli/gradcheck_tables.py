@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.table import Table
-
-from makemore_bp.cli.tables import FoldedTable, output
+from makemore_bp.cli.tables import FoldedTable, gradient_table, output
 from makemore_bp.gradcheck.cases import Outcome
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.finite_differences import DifferenceReport
-from makemore_bp.gradcheck.judge import TensorReport
-
-STYLES = {
-    "exact": "green",
-    "close": "green",
-    "wrong": "bold red",
-    "inherits": "yellow",
-    "shape": "bold red",
-    "missing": "dim",
-}
 
 
 def show_check(check: Check, differences: Sequence[DifferenceReport], title: str) -> None:
     """The table of one check, and a line that sums it up."""
     out = output()
     out.print(title)
-    out.print(tensor_table(check.tensors, {report.name: report for report in differences}))
+    beside = {report.name: _difference(report) for report in differences}
+    tensors = (report.as_json() for report in check.tensors)
+    out.print(gradient_table(tensors, beside, "finite differences"))
+    if not check.forward_is_right:
+        out.print(
+            f"The forward pass is off: its loss is {check.own_loss}, and autograd's is "
+            f"{check.loss}. No gradient is blamed: what is not right follows from that."
+        )
     right = sum(report.passed for report in check.tensors)
     exact = sum(report.exact for report in check.tensors)
     out.print(
@@ -35,26 +30,6 @@ def show_check(check: Check, differences: Sequence[DifferenceReport], title: str
     )
     if differences:
         out.print(_told_of_differences(differences))
-
-
-def tensor_table(
-    reports: Iterable[TensorReport], differences: dict[str, DifferenceReport] | None = None
-) -> Table:
-    """A row for each gradient, in the lecture's order."""
-    table = FoldedTable()
-    table.add_column("tensor", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("largest difference", justify="right")
-    table.add_column("ulp", justify="right")
-    if differences:
-        table.add_column("finite differences", justify="right")
-    for report in reports:
-        row = [report.name, _shape(report), report.status, *_distances(report)]
-        if differences:
-            row.append(_difference(differences.get(report.name)))
-        table.add_row(*row, style=STYLES[report.status] if not report.passed else None)
-    return table
 
 
 def show_cases(outcomes: Sequence[Outcome]) -> None:
@@ -102,23 +77,7 @@ def show_markdown(text: str) -> None:
     output().print(Markdown(text))
 
 
-def _shape(report: TensorReport) -> str:
-    return " x ".join(map(str, report.shape))
-
-
-def _distances(report: TensorReport) -> tuple[str, str]:
-    if report.got is not None:
-        return f"got {' x '.join(map(str, report.got)) or 'a scalar'}", ""
-    if report.max_abs_diff is None or report.max_ulp is None:
-        return "", ""
-    difference = f"{report.max_abs_diff:.1e}" if report.max_abs_diff else "0"
-    # Across zero, or at a not-a-number, steps are counted in billions and say nothing.
-    return difference, f"{report.max_ulp:,}" if report.max_ulp < 1_000_000 else "> 1,000,000"
-
-
-def _difference(report: DifferenceReport | None) -> str:
-    if report is None:
-        return ""
+def _difference(report: DifferenceReport) -> str:
     if not report.entries:
         return "at a kink"
     return f"{report.max_error:.1e}" + ("" if report.passed else " wrong")

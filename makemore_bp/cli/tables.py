@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from makemore_bp.cli import streams
+from makemore_bp.gradcheck.words import HEADINGS, cells
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
@@ -59,4 +60,25 @@ def loss_table(losses: Mapping[str, Any], baselines: Mapping[str, Any]) -> Table
     for split, name in SPLITS.items():
         row = (losses[f"{split}_loss"], baselines["bigram"][split], baselines["uniform"])
         table.add_row(name, *(f"{value:.4f}" if value is not None else "-" for value in row))
+    return table
+
+
+STYLES = {"wrong": "bold red", "inherits": "yellow", "shape": "bold red", "missing": "dim"}
+
+
+def gradient_table(
+    tensors: Iterable[Mapping[str, Any]],
+    further: Mapping[str, str] | None = None,
+    heading: str = "",
+) -> Table:
+    """A row for each gradient, as ``gradcheck --json`` has it; ``further`` fills one more column,
+    by the tensor's name."""
+    table = FoldedTable()
+    for at, word in enumerate(HEADINGS):
+        table.add_column(word, no_wrap=at < 3, justify="left" if at < 3 else "right")
+    if further:
+        table.add_column(heading, justify="right")
+    for tensor in tensors:
+        more = (further.get(tensor["name"], ""),) if further else ()
+        table.add_row(*cells(tensor), *more, style=STYLES.get(tensor["status"]))
     return table

@@ -18,8 +18,7 @@ from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.text import Text
 
-from makemore_bp.cli.learner_tables import STYLES
-from makemore_bp.cli.tables import output
+from makemore_bp.cli.tables import STYLES, output
 from makemore_bp.learning.answer import Answer
 from makemore_bp.learning.checkers import Checkers
 from makemore_bp.learning.exercises import checking

@@ -6,6 +6,7 @@ running_error.py        how far rounding may carry a gradient
 judge.py                each gradient judged, against autograd and against its own rule
 check.py                all of it together: the loss first, then every gradient
 finite_differences.py   a second reference, which owes nothing to autograd
+words.py                the words of a check's table
 cases.py                batches on which a backward pass is wrong if it is ever wrong
 equations.py            the forward pass as equations, read from the heart's source
 derivations.py          every gradient's derivation, read from the heart's docstrings

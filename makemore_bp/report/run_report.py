@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from makemore_bp.experiments import command
+from makemore_bp.gradcheck.words import HEADINGS
 from makemore_bp.report import page
 from makemore_bp.report.drawing import Picture, Rendered, render
 from makemore_bp.report.layer_pictures import layer_pictures, output_pictures
@@ -144,7 +145,7 @@ def _gradcheck(seen: Observations) -> str:
         "is where a mistake starts, 'inherits' what lies downstream of it."
     ) + page.table(
         "In the order of the backward pass",
-        ("tensor", "shape", "status", "largest difference"),
+        HEADINGS[:4],
         rows,
     )
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from makemore_bp.engines.torch_engine import TorchEngine
 from makemore_bp.gradcheck import reference as references
 from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.judge import TensorReport, judge
@@ -134,3 +135,21 @@ def test_a_broken_backward_makes_gradcheck_exit_1_and_name_the_tensor(
     assert f"{name[1:]} " in cli("gradcheck", option, way, "--samples", 0).out
     differences = json.loads(cli("gradcheck", option, way, "--json").out)["finite_differences"]
     assert name[1:] in [d["name"] for d in differences if not d["passed"]]
+
+
+def test_a_pass_whose_forward_pass_is_off_is_told_so_and_no_gradient_is_blamed(
+    cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = TorchEngine.gradients
+
+    def without_the_bias(engine: TorchEngine, indices: Tensor) -> dict[str, Tensor]:
+        engine.parameters()["b2"].zero_()
+        return own(engine, indices)
+
+    monkeypatch.setattr(TorchEngine, "gradients", without_the_bias)
+    result = cli("gradcheck", "--samples", 0, "--json")
+    found = json.loads(result.out)
+    assert result.code == 1 and not found["passed"] and not found["forward_is_right"]
+    assert found["own_loss"] != found["loss"]
+    assert {tensor["status"] for tensor in found["tensors"]} <= {"exact", "close", "inherits"}
+    assert "The forward pass is off" in cli("gradcheck", "--samples", 0).out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from makemore_bp.gradcheck.words import HEADINGS
 from makemore_bp.learning.live.present import Present
 from makemore_bp.learning.page.graph import MARKS
 from makemore_bp.learning.page.panel import MEANINGS
@@ -108,9 +109,10 @@ class Verdict:
             f"<td>{t['status']}</td><td class=n>{_difference(t['max_abs_diff'])}</td></tr>"
             for t in self._tensors
         )
+        headings = "".join(f"<th>{word}</th>" for word in HEADINGS[:4])
         return (
-            "<details><summary>All of them</summary><table><tr><th>tensor</th><th>shape</th>"
-            f"<th>status</th><th>largest difference</th></tr>{rows}</table></details>"
+            f"<details><summary>All of them</summary><table><tr>{headings}</tr>{rows}</table>"
+            "</details>"
         )
 
     def _frame(self) -> str:
