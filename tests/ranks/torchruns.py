@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,12 @@ class Torchrun:
     logs: Path
 
     def finish(self) -> int:
-        return self.process.wait()
+        """The exit code, when torchrun and all its ranks have ended and said what they say."""
+        workers = self.workers() if self.process.poll() is None else []
+        code = self.process.wait()
+        while any(map(_lives, workers)):
+            time.sleep(0.01)
+        return code
 
     def said(self, rank: int, attempt: int = 0, stream: str = "stderr") -> str:
         (path,) = self.logs.glob(f"*/attempt_{attempt}/{rank}/{stream}.log")
@@ -47,6 +53,13 @@ class Torchrun:
             if Path(f"/proc/{worker}/fd/2").readlink().parent.name == str(number)
         )
         return found
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def line(logs: Path, ranks: int, *program: object, restarts: int = 0, kept: int = 3) -> list[str]:
