@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The lecture's exercises, as files to fill in.")
 
+Exercises = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The folder, or one exercise's file.")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        max=86_400,
+        help="Seconds that each script may take; without it 30, and 180 for exercise 4.",
+        show_default=False,
+    ),
+]
+Steps = Annotated[int, typer.Option(min=1, max=1_000_000, help="Steps that exercise 4 trains.")]
+
 
 @app.command()
 def new(
@@ -72,21 +86,9 @@ def _show_list(exercises: Iterable[Exercise]) -> None:
 
 @app.command()
 def check(
-    path: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder, or one exercise's file.")
-    ] = Path("exercises"),
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            max=86_400,
-            help="Seconds that each script may take; without it 30, and 180 for exercise 4.",
-            show_default=False,
-        ),
-    ] = None,
-    steps: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Steps that exercise 4 trains.")
-    ] = 1000,
+    path: Exercises = Path("exercises"),
+    timeout: Timeout = None,
+    steps: Steps = 1000,
     as_json: Json = False,
 ) -> None:
     """Show how far the exercises are done; exit code 0 if they all are."""
@@ -104,21 +106,9 @@ def check(
 
 @app.command()
 def watch(
-    path: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder, or one exercise's file.")
-    ] = Path("exercises"),
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            max=86_400,
-            help="Seconds that each script may take; without it 30, and 180 for exercise 4.",
-            show_default=False,
-        ),
-    ] = None,
-    steps: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Steps that exercise 4 trains.")
-    ] = 1000,
+    path: Exercises = Path("exercises"),
+    timeout: Timeout = None,
+    steps: Steps = 1000,
 ) -> None:
     """Check an exercise each time its file is saved; keys show hints, the list and the next."""
     from makemore_bp.cli.watch import watch_exercises

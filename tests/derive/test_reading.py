@@ -6,6 +6,7 @@ import pytest
 
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.derive.recorder import record
+from makemore_bp.learning.derive.writing import whole_file
 from tests.derive.derive_helpers import derived, judged, printed_and_checked
 
 HEAD = "import torch\nimport torch.nn.functional as F\ntorch.manual_seed(1)\n"
@@ -97,3 +98,47 @@ def test_a_long_training_loop_is_ended_and_said() -> None:
     program = record(source)
     assert program.notes == ["line 6: the run was ended here"] or "line" in program.notes[0]
     assert judged(source).passed
+
+
+ONCE = """\
+import random
+calls = []
+
+def scale(n):
+    calls.append(n)
+    return n ** -0.5
+
+masks = iter([torch.rand(3, 3), torch.rand(3, 3)])
+W = torch.randn(3, 3)
+y = W * scale(W.shape[0])
+y = y * {call}
+loss = (y ** 2).sum()
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["scale(4)", "random.random()", "next(masks)", "calls.pop()", "(lambda: 3.0)()"]
+)
+def test_what_a_call_came_to_stands_for_it(call: str) -> None:
+    derivation = derived(HEAD + ONCE.format(call=call))
+    (dW,) = [part for part in derivation.parts if part.step.source.startswith("y = W")]
+    assert not dW.left
+    assert len(derivation.program.names["calls"]) == {"scale(4)": 2, "calls.pop()": 0}.get(call, 1)
+    assert call not in "\n".join(line for part in derivation.parts for line in part.step.lines())
+
+
+def test_a_file_with_its_own_helpers_prints_a_backward_pass_that_is_right() -> None:
+    _, check = printed_and_checked(HEAD + ONCE.format(call="scale(4)"))
+    assert check.passed
+
+
+def test_a_line_that_cannot_run_again_is_named() -> None:
+    source = "exec('def once(x, left=[2.0]): return x * left.pop()')\n"
+    source += "W = torch.randn(3)\ny = once(W)\nloss = y.sum()\n"
+    with pytest.raises(RequestError, match=r"line 6: 'y = once\(W\)' cannot be run a second time"):
+        derived(HEAD + source)
+
+
+def test_a_tensor_without_a_name_in_the_file_is_said() -> None:
+    text = whole_file(derived(HEAD + ONCE.format(call="next(masks)")))
+    assert "the file keeps this tensor under no name; give it one." in text

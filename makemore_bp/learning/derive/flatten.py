@@ -1,13 +1,16 @@
 """An expression of the file as an expression over the program's variables.
 
 What is a variable becomes a reference to it, whatever way the file took to it. Local numbers become
-the numbers that they were; names of the module that are bound once stay what they are.
+the numbers that they were; names of the module that are bound once stay what they are. A call that
+might come to something else a second time, or do something, becomes what it came to: the
+expressions are evaluated again, and the printed file must mean the run that was seen.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import types
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from makemore_bp.learning.derive.tracker import Tracker
 
 _UNSEEN = object()
+_LIBRARIES = ("builtins", "math", "numpy", "torch")
+_ONCE = (next, input, open, print, exec, eval)  # those of the built-in functions that do something
+_UNCHANGING = (Tensor, bool, int, float, complex, str, bytes, tuple, range)
 _REPLACED = {  # methods that forget what was there, as expressions of x and their arguments
     "zero_": "x.new_zeros(x.shape)",
     "fill_": "x.new_full(x.shape, a)",
@@ -41,11 +47,29 @@ class Flattener:
             return self.is_path(node.value) and not isinstance(self._value(node.value), Tensor)
         return False
 
+    def happens_once(self, node: ast.expr) -> bool:
+        """Whether an expression is a call that is not made again; what it came to stands for it.
+
+        One that makes tensors from tensors is made again, since gradients pass through it.
+        """
+        if not isinstance(node, ast.Call) or _repeats(self._value(node.func)):
+            return False
+        return not (
+            _has_tensors(self._value(node))
+            and any(
+                _has_tensors(self._value(part))
+                for part in ast.walk(node)
+                if isinstance(part, ast.expr) and part is not node
+            )
+        )
+
     def flat(self, node: ast.expr) -> ast.expr:
         """The expression over variables."""
         value = self._value(node)
         if isinstance(value, Tensor):
             return self._tensor(node, value)
+        if value is not _UNSEEN and self.happens_once(node):
+            return self._thing(node, value)
         if isinstance(node, ast.Name):
             return self._named(node, value)
         if isinstance(node, ast.GeneratorExp | ast.ListComp):
@@ -76,7 +100,7 @@ class Flattener:
 
     def _tensor(self, node: ast.expr, value: Tensor) -> ast.expr:
         variable = self._recorder.find(value)
-        if variable is None and self.is_path(node):
+        if variable is None and (self.is_path(node) or self.happens_once(node)):
             variable = self._recorder.given(value, _last(node))
         return self._inside(node) if variable is None else Reference(variable)
 
@@ -162,6 +186,25 @@ def _last(node: ast.AST) -> str:
 
 def _leads_through(node: ast.expr, name: str) -> bool:
     return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node))
+
+
+def _repeats(function: Any) -> bool:
+    """Whether calling a function again gives the same and does nothing else.
+
+    Random numbers of PyTorch's are among these: its generator is set back for them.
+    """
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, _UNCHANGING):
+        return True
+    if isinstance(function, types.MethodDescriptorType):
+        return issubclass(function.__objclass__, _UNCHANGING)
+    module = getattr(function, "__module__", None) or ""
+    known = module.split(".")[0] in _LIBRARIES and module != "numpy.random"
+    return known and function not in _ONCE
+
+
+def _has_tensors(value: Any) -> bool:
+    return isinstance(value, Tensor) or _holds_tensors(value)
 
 
 def _holds_tensors(value: Any) -> bool:

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from makemore_bp.errors import RequestError
+
 
 @dataclass(frozen=True)
 class Binding:
@@ -256,14 +258,25 @@ def wanted(variable: Variable, tracked: bool) -> bool:
 def evaluate(step: Step, names: dict[str, Any]) -> Tensor:
     """The step's result from the variables' values in ``names``; the variables have been named.
 
-    The code is the learner's own statement, which has run already.
+    The code is the learner's own statement, which has run already. Raises RequestError if it
+    cannot run again.
     """
     if step.state is not None:
         torch.set_rng_state(step.state)
     if not step.code:
         trees = [step.expression, *([] if step.index is None else [index_value(step.index)])]
         step.code = tuple(compile(text(tree), f"line {step.line}", "eval") for tree in trees)
-    value, *index = (eval(code, names) for code in step.code)
+    try:
+        value, *index = [eval(code, names) for code in step.code]
+    except Exception as error:
+        raise RequestError(
+            "line {line}: '{source}' cannot be run a second time by itself ({kind}: {reason}). "
+            "Compute what it calls before, and give it a name.",
+            line=step.line,
+            source=step.source,
+            kind=type(error).__name__,
+            reason=str(error) or "no message",
+        ) from error
     if step.base is None:
         return value  # type: ignore[no-any-return]
     result: Tensor = names[step.base.name].clone()

@@ -66,7 +66,7 @@ class Recorder(Tracker):
         if isinstance(value, Tensor):
             if self.find(value) is not None or self._in_place(value, node, statement):
                 return
-            if self._flattener.is_path(node):
+            if self._flattener.is_path(node) or self._flattener.happens_once(node):
                 self.given(value, hints[0])
             else:
                 self.step(value, node, statement, hints[0])
@@ -80,7 +80,9 @@ class Recorder(Tracker):
         elif isinstance(node, ast.IfExp):
             taken = node.body if self.scope.values.get(number(node.test)) else node.orelse
             self.made(value, taken, statement, hints)
-        elif isinstance(value, tuple | list) and not self._flattener.is_path(node):
+        elif isinstance(value, tuple | list) and not (
+            self._flattener.is_path(node) or self._flattener.happens_once(node)
+        ):
             self._parts(value, node, statement, hints[0])
 
     def _parts(self, value: Any, node: ast.expr, statement: ast.AST, hint: str) -> None:

@@ -158,6 +158,8 @@ class _Writer:
             self.said.add(variable)
             if not self._has_name(variable) and variable.place is not None:
                 yield f"{variable.name} = {variable.place}"
+            elif not self._has_name(variable) and variable.step is None:
+                yield f"# {variable.name}: the file keeps this tensor under no name; give it one."
             if check and variable in self.derivation.variables and not variable.tracked:
                 yield f"{variable.name}.requires_grad_()"
 
