@@ -1,0 +1,34 @@
+"""What mkdocs calls while it builds the site: links that leave docs/ lead to pages of the site."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)")
+HEART = "makemore_bp/network"
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds a page for each Markdown file of the tree that a page of docs/ links to."""
+    pages = [file.content_string for file in files.documentation_pages()]
+    for path in sorted({path for page in pages for path in OUTSIDE.findall(page)}):
+        if path.endswith(".md") and (ROOT / path).is_file():
+            content = (ROOT / path).read_text(encoding="utf-8")
+            files.append(File.generated(config, f"tree/{path}", content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Leads links out of docs/ to those pages, and links to the heart to its reference."""
+    if "/" in page.file.src_uri:
+        return markdown
+    return OUTSIDE.sub(lambda found: f"]({_inside(found[1])}", markdown)
+
+
+def _inside(path: str) -> str:
+    return "reference/network.md" if path.startswith(HEART) else f"tree/{path}"
