@@ -1,4 +1,5 @@
-"""What mkdocs calls while it builds the site: links that leave docs/ lead to pages of the site."""
+"""What mkdocs calls while it builds the site: links that leave docs/ lead to pages of the site, and
+no page asks another server for anything."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
+REQUEST = re.compile(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']?https?:")
 OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)")
 HEART = "makemore_bp/network"
 
@@ -32,3 +35,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def _inside(path: str) -> str:
     return "reference/network.md" if path.startswith(HEART) else f"tree/{path}"
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Raises PluginError for a page that would need the network."""
+    if found := REQUEST.search(output):
+        raise PluginError(f"{page.file.src_uri} would need the network: {found[0]}")
+    return output
