@@ -83,7 +83,12 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("my_backward.py", "my.py", "hand-ins/anna.py"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, 27)) / n\n")
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     cells = [{**cell, "source": "# Exercise 2\ndlogits = F.softmax(logits, 1) / n"}]
     notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (folder / "mine.ipynb").write_text(json.dumps(notebook))

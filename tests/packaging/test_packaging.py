@@ -49,7 +49,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name and (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, source]
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)]
     made = subprocess.run(build, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder
@@ -66,8 +66,8 @@ def home(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new environment with the wheel in it; the dependencies are those of the tests' own."""
     home = tmp_path_factory.mktemp("home")
     venv.create(home, with_pip=False)
-    pip = [sys.executable, "-m", "pip", "--python", home / "bin" / "python", "install", "--quiet"]
-    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
+    subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
     (site,) = home.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text("\n".join(_dependencies()) + "\n")
     return home
