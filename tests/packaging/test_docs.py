@@ -65,7 +65,8 @@ J = loss = torch.tanh(x @ W1).mean()
 
 
 def commands(text: str) -> list[list[str]]:
-    return [shlex.split(found.replace("HAND-INS", "hand-ins")) for found in SHOWN.findall(text)]
+    shown = [re.split(r" [>|] ", found)[0] for found in SHOWN.findall(text)]
+    return [shlex.split(found.replace("HAND-INS", "hand-ins")) for found in shown]
 
 
 COMMANDED = [page for page in TEXTS if commands(page.read_text("utf-8"))]
@@ -111,8 +112,11 @@ def test_every_command_of_a_page_runs_in_order(
 
 
 def runnable(text: str) -> Iterator[list[str]]:
+    from makemore_bp.engines.native import library
+
+    left_out = NOT_RUN if library.available() else (*NOT_RUN, "--engine native")
     for command in commands(text):
-        if not any(name in " ".join(command) for name in NOT_RUN):
+        if not any(name in " ".join(command) for name in left_out):
             new = command[0] == "train" and "--resume" not in command
             yield [*command, *TINY, "--overwrite"] if new else command
 
