@@ -21,6 +21,7 @@ from makemore_bp.cli import (
     experiment,
     gradcheck,
     report,
+    run,
     sample,
     streams,
     train,
@@ -128,6 +129,7 @@ app.command()(derive.derive)
 app.command()(report.report)
 app.add_typer(exercise.app, name="exercise")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(run.app, name="run")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 

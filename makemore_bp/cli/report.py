@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from makemore_bp.cli import streams
+from makemore_bp.cli.options import run_argument
 from makemore_bp.errors import RequestError
 from makemore_bp.text import LONGEST_PATH, visible
 
@@ -18,10 +19,7 @@ MENTIONED = 10  # characters without a font that a message shows
 
 def report(
     run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="The folder of a run, or of an experiment.", show_default=False
-        ),
+        Path, run_argument("The folder of a run, or of an experiment")
     ],
     out: Annotated[
         Path | None,
@@ -68,7 +66,7 @@ def _write(run: Path, out: Path | None) -> None:
     if results.is_experiment(run):
         found = results.read_any(run)
         where = output.place(run, out)
-        page, pictures = comparison(run, found)
+        page, pictures = comparison(found)
     else:
         seen = observe(run)
         where = output.place(run, out)  # refused before the pictures are drawn

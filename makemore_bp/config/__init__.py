@@ -18,9 +18,10 @@ from makemore_bp.config.reading import (
     override,
 )
 from makemore_bp.config.schedule import learning_rate, learning_rates
-from makemore_bp.config.schema import ENGINES, Config, Data, Normalize, Seed, all_keys
+from makemore_bp.config.schema import BUNDLED, ENGINES, Config, Data, Normalize, Seed, all_keys
 
 __all__ = [
+    "BUNDLED",
     "ENGINES",
     "Config",
     "Data",
