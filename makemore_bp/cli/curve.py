@@ -17,8 +17,8 @@ ASCII = " .:|"
 def show_curve(console: Console, loss: Series, whose: str = "") -> None:
     """Prints the loss over the steps, each column the mean of its steps.
 
-    ``whose`` is the name of the run, where several are shown. Nothing is printed for a single value or in a window too narrow. A terminal that has no block
-    characters gets plain ones.
+    ``whose`` is the name of the run, where several are shown. Nothing is printed for a single value
+    or in a window too narrow. A terminal that has no block characters gets plain ones.
     """
     labels = _labels(loss)
     room = min(console.width, MOST_COLUMNS) - len(labels[0]) - 2

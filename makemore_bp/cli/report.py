@@ -18,9 +18,7 @@ MENTIONED = 10  # characters without a font that a message shows
 
 
 def report(
-    run: Annotated[
-        Path, run_argument("The folder of a run, or of an experiment")
-    ],
+    run: Annotated[Path, run_argument("The folder of a run, or of an experiment")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -120,12 +118,12 @@ def _print(run: Path) -> None:
 
 def _export(run: Path, folder: Path) -> None:
     from makemore_bp.experiments import results
-    from makemore_bp.report import history, tensorboard
+    from makemore_bp.report import tensorboard
     from makemore_bp.training import run_folder
 
     if not results.is_experiment(run):
         run_folder.read(run)  # says what is wrong with a folder that is not a run's
     for one in results.run_folders(run) if results.is_experiment(run) else [run]:
         target = folder / one.resolve().name
-        tensorboard.export(history.read(one), target)
+        tensorboard.export(one, target)
         print(visible(str(target), LONGEST_PATH))

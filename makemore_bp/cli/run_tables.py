@@ -16,19 +16,22 @@ from makemore_bp.cli.tables import FoldedTable, output
 from makemore_bp.config import flow
 from makemore_bp.errors import RequestError
 from makemore_bp.experiments.catalogue import Known
+from makemore_bp.experiments.expansion import slug
 from makemore_bp.experiments.formats import figure
 from makemore_bp.report import history
 from makemore_bp.text import visible
 
 NONE = "-"
-WIDEST = 32  # characters of a column of text that is not folded
+GAP = 2  # blanks between two columns
+LEFT = ("when", "engine", "state")
+WIDEST = 24  # characters that a column of text asks for; more is folded
 
 
 @dataclass(frozen=True)
 class Column:
     """What a column shows of a run, and by what it is sorted.
 
-    weight: the lightest columns go first where the window is too narrow for all.
+    weight: where the window is too narrow for all, the heaviest columns find room first.
     """
 
     shown: Callable[[Known], str]
@@ -56,27 +59,29 @@ def _speed(run: Known) -> str:
 
 
 def _local(when: datetime) -> str:
-    return when.astimezone().strftime("%Y-%m-%d %H:%M")
+    """The date, and the time where that is of this year."""
+    this_year = when.year == datetime.now().astimezone().year
+    return when.astimezone().strftime("%b %d %H:%M" if this_year else "%Y-%m-%d")
 
 
 def _titled(run: Known, name: str) -> str:
-    """The folder, and the title where that is another."""
+    """The folder, and the title where the folder is not called after it."""
     title = run.about.name
-    return name if title in (None, run.folder.name) else f"{name} ({title})"
+    return name if not title or run.folder.name.startswith(slug(title)) else f"{name} ({title})"
 
 
 COLUMNS = {
     "name": Column(lambda run: run.folder.name, lambda run: str(run.folder), 100, True),
     "when": Column(lambda run: _local(run.when), lambda run: run.when, 40),
     "words": Column(_words, lambda run: run.words, 30, True),
-    "recipe": Column(lambda run: run.recipe or NONE, lambda run: run.recipe, 60, True),
-    "steps": Column(_done, lambda run: run.steps, 50),
+    "recipe": Column(lambda run: run.recipe or NONE, lambda run: run.recipe, 75, True),
+    "steps": Column(_done, lambda run: run.steps, 60),
     "train": Column(_loss("train_loss"), lambda run: run.losses["train_loss"], 35),
     "val": Column(_loss("val_loss"), lambda run: run.losses["val_loss"], 90),
     "engine": Column(lambda run: run.engine or NONE, lambda run: run.engine, 10),
     "speed": Column(_speed, lambda run: run.steps_per_second, 20),
     "state": Column(lambda run: run.state, lambda run: run.state, 80),
-    "note": Column(lambda run: run.about.note or "", lambda run: run.about.note, 70, True),
+    "note": Column(lambda run: run.about.note or "", lambda run: run.about.note, 50, True),
 }
 
 
@@ -104,21 +109,19 @@ def show_list(runs: Sequence[Known], folder: Path, sorted_by: str) -> None:
     """A row for each run, with as many columns as the window has room for."""
     console = output()
     cells = {name: _cells(name, column, runs, folder) for name, column in COLUMNS.items()}
-    if not any(cells["note"]):
+    if not any(cells["note"]) and sorted_by != "note":
         del cells["note"]
     kept = _fitting(cells, console.width, sorted_by)
-    table = FoldedTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = FoldedTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for name in kept:
         text = COLUMNS[name].is_text
-        table.add_column(name, justify="left" if text or name in LEFT else "right", no_wrap=not text)
+        right = not text and name not in LEFT
+        table.add_column(name, justify="right" if right else "left", no_wrap=not text)
     for row in zip(*(cells[name] for name in kept), strict=True):
         table.add_row(*row)
     console.print(table)
     if len(kept) < len(cells):
         console.print(f"A wider window has {', '.join(n for n in cells if n not in kept)} as well.")
-
-
-LEFT = ("when", "engine", "state")
 
 
 def _cells(name: str, column: Column, runs: Sequence[Known], folder: Path) -> list[str]:
@@ -133,12 +136,14 @@ def _below(run: Path, folder: Path) -> str:
 
 
 def _fitting(cells: Mapping[str, list[str]], width: int, needed: str) -> list[str]:
-    """The columns that find room; the lightest go first, and never the one that is sorted by."""
-    kept = list(cells)
-    light = sorted((n for n in kept if n != needed), key=lambda n: COLUMNS[n].weight)
-    while len(kept) > 1 and sum(_width(n, cells[n]) + 2 for n in kept) > width and len(light) > 1:
-        kept.remove(light.pop(0))
-    return kept
+    """The columns that find room: the name, the one that is sorted by, and the heaviest others."""
+    kept = {"name", needed}
+    left = width - sum(_width(name, cells[name]) + GAP for name in kept)
+    for name in sorted(cells.keys() - kept, key=lambda n: -COLUMNS[n].weight):
+        if (taken := _width(name, cells[name]) + GAP) <= left:
+            kept.add(name)
+            left -= taken
+    return [name for name in cells if name in kept]
 
 
 def _width(name: str, cells: list[str]) -> int:

@@ -35,7 +35,7 @@ class Known:
     """A run as its files describe it.
 
     folder      where it lies
-    state       ``running``, ``stopped``, ``finished``, ``diverged`` or, in an experiment, ``failed``
+    state       running, stopped, finished, diverged or, in an experiment, failed
     steps       how many are done
     losses      those of the end, or of the last evaluation
     """
@@ -133,20 +133,18 @@ def read(folder: Path) -> Known:
     if not (held or outcome or (folder / run_folder.CHECKPOINT).is_file()):
         raise RequestError("{folder} holds a run that has saved nothing yet.", folder=folder)
     when = _when(folder)
-    if isinstance(outcome, Summary) and not held:
+    if isinstance(outcome, Summary):
         return _finished(folder, config, story, outcome, when)
     last, evaluated = metrics.latest(folder)
     losses = {name: _number(evaluated.get(name)) for name in LOSSES}
-    state = outcome.status if isinstance(outcome, Failure) else "stopped"
-    state = "running" if held else state
-    steps = min(max(0, last.get("step", -1) + 1), config.train.steps)
+    ended = outcome.status if isinstance(outcome, Failure) else "stopped"
+    state = "running" if held else ended
+    steps = min(max(0, last.get("step", 0)), config.train.steps)
     engine = story.sessions[-1].engine if story.sessions else None
     return Known(folder, config, story, state, steps, losses, when, engine)
 
 
-def _finished(
-    folder: Path, config: Config, story: About, end: Summary, when: datetime
-) -> Known:
+def _finished(folder: Path, config: Config, story: About, end: Summary, when: datetime) -> Known:
     losses = {name: getattr(end, name) for name in LOSSES}
     steps = config.train.steps if end.steps is None else end.steps
     speed = (end.engine, end.steps_per_second, end.seconds)

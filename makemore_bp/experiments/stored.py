@@ -55,7 +55,7 @@ class Plan(Stored):
 
     name: str
     runs: dict[Name, Entry]
-    aside: dict[Name, Entry] = {}
+    aside: dict[Name, Entry] = Field(default={})
 
 
 class Summary(Stored):

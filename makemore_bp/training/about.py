@@ -56,11 +56,12 @@ class Session(Stored):
     ended: Date | None = None
     command: str | None = None
     engine: str | None = None
-    machine: dict[str, Any] = {}
+    machine: dict[str, Any] = Field(default={})
 
-    def seconds(self, until: str | None = None) -> float:
-        """How long it took, or has taken by ``until``."""
-        end = self.ended or until or self.started
+    @property
+    def seconds(self) -> float:
+        """How long it took; 0 if that is not known, or a clock was set back."""
+        end = self.ended or self.started
         return max(0.0, (moment(end) - moment(self.started)).total_seconds())
 
 
@@ -70,7 +71,7 @@ class About(Stored):
     name: str | None = None
     note: str | None = None
     words: Annotated[int, Field(ge=0)] | None = None
-    sessions: list[Session] = []
+    sessions: list[Session] = Field(default=[])
 
 
 def read(folder: Path) -> About:
@@ -91,11 +92,11 @@ def go_on(folder: Path, origin: Origin, engine: str, saved: Path) -> None:
     """Notes that another session begins now. The one before has ended, for all that is left of it,
     when it wrote the state ``saved``."""
     about = read(folder)
-    *earlier, last = about.sessions or [None]
-    if last is not None:
-        ended = last.ended or max(last.started, _written(saved), key=moment)
-        earlier.append(last.model_copy(update={"ended": ended}))
-    _write(folder, about, [*earlier, _session(origin, engine)])
+    sessions = list(about.sessions)
+    if sessions and sessions[-1].ended is None:
+        ended = max(sessions[-1].started, _written(saved), key=moment)
+        sessions[-1] = sessions[-1].model_copy(update={"ended": ended})
+    _write(folder, about, [*sessions, _session(origin, engine)])
 
 
 def at_the_end(folder: Path) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def at_the_end(folder: Path) -> dict[str, Any]:
         "words": about.words,
         "started": sessions[0].started,
         "ended": ended,
-        "duration": sum(session.seconds() for session in sessions),
+        "duration": sum(session.seconds for session in sessions),
         "command": sessions[0].command,
         "machine": last.machine,
         "sessions": [session.model_dump() for session in sessions],
@@ -118,11 +119,11 @@ def at_the_end(folder: Path) -> dict[str, Any]:
 
 def now() -> str:
     """The date and the time, in UTC, as the files have them."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _written(path: Path) -> str:
-    return datetime.fromtimestamp(int(path.stat().st_mtime), UTC).isoformat()
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
 
 
 def _session(origin: Origin, engine: str) -> Session:
@@ -138,8 +139,10 @@ def machine() -> dict[str, Any]:
     """Processor, cores that this process may use, system and Python; not the host's name."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from makemore_bp.cli.experiment_progress import ExperimentProgress
-from makemore_bp.experiments import folder as folders
 from makemore_bp.experiments import runner, schema
 from makemore_bp.experiments.stored import Plan
 from makemore_bp.training import run_folder
