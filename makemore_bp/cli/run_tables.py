@@ -183,7 +183,8 @@ def _reached(runs: Sequence[Known]) -> dict[str, list[str]]:
         "when": lambda run: _local(run.when),
         "note": lambda run: run.about.note or NONE,
     }
-    return {name: [of(run) for run in runs] for name, of in shown.items()}
+    cells = {name: [of(run) for run in runs] for name, of in shown.items()}
+    return {name: row for name, row in cells.items() if {*row} != {NONE}}
 
 
 def _side_by_side(
