@@ -22,18 +22,6 @@ from tests.report.report_helpers import sketched  # noqa: F401 - a fixture
 ROOT = Path(__file__).parents[2]
 COLUMNS = ["name", "when", "words", "recipe", "steps", "train", "val"]
 COLUMNS += ["engine", "speed", "state", "note"]
-    "name",
-    "when",
-    "words",
-    "recipe",
-    "steps",
-    "train",
-    "val",
-    "engine",
-    "speed",
-    "state",
-    "note",
-]
 
 
 @pytest.fixture(scope="session")
