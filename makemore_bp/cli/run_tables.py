@@ -11,17 +11,16 @@ from typing import Any
 from rich import box
 from rich.console import Console
 
-from makemore_bp.cli.curve import show_curve
 from makemore_bp.cli.tables import FoldedTable, output
 from makemore_bp.config import flow
 from makemore_bp.errors import RequestError
 from makemore_bp.experiments.catalogue import Known
 from makemore_bp.experiments.expansion import slug
 from makemore_bp.experiments.formats import figure
-from makemore_bp.report import history
 from makemore_bp.text import visible
 
 NONE = "-"
+NARROWEST = 14  # characters to which such a column may be folded
 GAP = 2  # blanks between two columns
 LEFT = ("when", "engine", "state")
 WIDEST = 24  # characters that a column of text asks for; more is folded
@@ -81,7 +80,7 @@ COLUMNS = {
     "engine": Column(lambda run: run.engine or NONE, lambda run: run.engine, 10),
     "speed": Column(_speed, lambda run: run.steps_per_second, 20),
     "state": Column(lambda run: run.state, lambda run: run.state, 80),
-    "note": Column(lambda run: run.about.note or "", lambda run: run.about.note, 50, True),
+    "note": Column(lambda run: run.about.note or "", lambda run: run.about.note, 77, True),
 }
 
 
@@ -140,9 +139,11 @@ def _fitting(cells: Mapping[str, list[str]], width: int, needed: str) -> list[st
     kept = {"name", needed}
     left = width - sum(_width(name, cells[name]) + GAP for name in kept)
     for name in sorted(cells.keys() - kept, key=lambda n: -COLUMNS[n].weight):
-        if (taken := _width(name, cells[name]) + GAP) <= left:
+        wanted = _width(name, cells[name])
+        least = min(wanted, NARROWEST) if COLUMNS[name].is_text else wanted
+        if least + GAP <= left:
             kept.add(name)
-            left -= taken
+            left -= min(left, wanted + GAP)
     return [name for name in cells if name in kept]
 
 
@@ -154,6 +155,9 @@ def _width(name: str, cells: list[str]) -> int:
 
 def show_comparison(runs: Sequence[Known], differing: Mapping[str, Sequence[Any]]) -> None:
     """The keys that differ, what each run reached, and the curves."""
+    from makemore_bp.cli.curve import show_curve  # with numpy, for which a list need not wait
+    from makemore_bp.report import history
+
     console = output()
     names = [visible(str(run.folder)) for run in runs]
     if differing:

@@ -19,7 +19,7 @@ FOLDERS = {"config": "configs", "experiment": "configs/experiments"}
 def test_every_bundled_file_is_listed_with_a_line_on_it(
     cli: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "120")
     known = list(resources.bundled(FOLDERS[kind], ".yaml"))
     shown = cli(kind, "list").out.splitlines()
     assert [line.split()[0] for line in shown] == known

@@ -250,8 +250,9 @@ def test_a_folder_without_runs_and_one_that_is_not_there_are_said(cli: Any, tmp_
 
 
 def test_names_and_notes_cannot_move_the_cursor(
-    cli: Any, copied: Callable[..., Path], tmp_path: Path
+    cli: Any, copied: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     run = copied("runs/evil\x1b[2J")
     hostile = {"name": "\x1b]0;x\x07", "note": "[red]\x1b[31m\u202e", "words": 3, "sessions": []}
     (run / about.NAME).write_text(json.dumps(hostile))
