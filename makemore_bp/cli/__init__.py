@@ -2,7 +2,8 @@
 
 app.py              the commands together, and how an error reaches the person
 train.py            sample.py       evaluate.py     gradcheck.py    exercise.py     experiment.py
-run.py              report.py       config.py       data.py         derive.py       one command each
+run.py              report.py       config.py       data.py         derive.py       export.py
+                    one command each
 watch.py            picture.py      what of gradcheck and exercise stays on the screen
 options.py          the options that several commands share, and the run that is meant without one
 bundled.py          what comes with the program: listed, and copied
