@@ -74,7 +74,7 @@ def _lives(mark: Path) -> bool:
     """Whether the process that a mark names is there; one on another machine is believed to be."""
     try:
         process, host = mark.read_text(errors="replace").splitlines()[:2]
-        if host == socket.gethostname():
+        if host == socket.gethostname() and fcntl is not None:  # else 0 would be a Ctrl-C
             os.kill(int(process), 0)
     except (ProcessLookupError, FileNotFoundError):
         return False

@@ -93,6 +93,6 @@ def list_(as_json: Json = False) -> None:
 def copy(name: bundled.Name, file: bundled.Target = None) -> None:
     """Copy a bundled configuration, as a file to begin with.
 
-    For example: makemore-bp config copy lecture ours.yaml
+    Example: makemore-bp config copy lecture ours.yaml
     """
     bundled.copy(CONFIGS, name, file)

@@ -149,7 +149,7 @@ def list_(as_json: Json = False) -> None:
 def copy(name: bundled.Name, file: bundled.Target = None) -> None:
     """Copy a bundled experiment, as a file to begin with.
 
-    For example: makemore-bp experiment copy learning-rate ours.yaml
+    Example: makemore-bp experiment copy learning-rate ours.yaml
     """
     bundled.copy(EXPERIMENTS, name, file)
 

@@ -26,22 +26,24 @@ MENTIONED = 10  # folders that were passed over and are named
 def list_(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Where the runs lie.", show_default="runs"),
+        typer.Argument(metavar="DIR", help="Where the runs lie."),
     ] = Path("runs"),
     sort: Annotated[
         str,
         typer.Option(
             "--sort",
             metavar="COLUMN",
-            help="A column's name, with a minus in front from the largest to the smallest.",
+            help="By name, when, words, recipe, steps, train, val, engine, speed, state or note; with "
+            "a minus in front from the largest to the smallest.",
         ),
     ] = "-when",
     as_json: Json = False,
 ) -> None:
     """What was trained, a run a line: the latest first. Experiments' runs are among them.
 
-    A narrow window shows fewer columns; --json has all. For example: makemore-bp run list --sort
-    val
+    A narrow window shows fewer columns; --json has all.
+
+    Example: makemore-bp run list --sort val
     """
     from makemore_bp.cli import run_tables
     from makemore_bp.experiments import catalogue
@@ -87,7 +89,7 @@ def compare(
 ) -> None:
     """Several runs side by side: the keys that differ, the losses, the curves.
 
-    For example: makemore-bp run compare runs/lecture runs/quick --html compared.html
+    Example: makemore-bp run compare runs/lecture runs/quick --html compared.html
     """
     from makemore_bp.experiments import catalogue, results
 

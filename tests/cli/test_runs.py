@@ -189,7 +189,7 @@ def test_the_runs_of_an_experiment_are_found_below_it(
     assert "sweep/runs/one" in cli("run", "list", tmp_path / "all").out
 
 
-FORGED = {
+FORGED: dict[str, list[str | bytes]] = {
     "config.yaml": ["", "[", "train: {steps: x}", b"\xff\xfe", "a: " * 3000],
     "summary.json": ["[", "[]", '{"train_loss": "x"}', "[" * 5000],
     "about.json": ["{", '{"sessions": 3}', '{"sessions": [{"started": "noon"}]}', '{"words": -1}'],
