@@ -24,17 +24,16 @@ MENTIONED = 10  # folders that were passed over and are named
 
 @app.command("list")
 def list_(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="Where the runs lie."),
-    ] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the runs lie.")] = Path(
+        "runs"
+    ),
     sort: Annotated[
         str,
         typer.Option(
             "--sort",
             metavar="COLUMN",
-            help="By name, when, words, recipe, steps, train, val, engine, speed, state or note; with "
-            "a minus in front from the largest to the smallest.",
+            help="By name, when, words, recipe, steps, train, val, engine, speed, state or note; "
+            "with a minus in front from the largest to the smallest.",
         ),
     ] = "-when",
     as_json: Json = False,
@@ -97,20 +96,20 @@ def compare(
         raise RequestError("To compare takes two runs or more. 'eval' and 'report' show one.")
     known = [catalogue.read(run) for run in runs]
     differing = results.differences([run.config for run in known])
-    if html is not None:
-        _write_page(known, html)
+    page = None if html is None else _write_page(known, html)
     if as_json:
         facts = [run.facts for run in known]
-        print(json.dumps({"runs": facts, "differences": differing}, indent=2, default=list))
+        print(json.dumps({"runs": facts, "differences": differing}, indent=2))
         return
     from makemore_bp.cli import run_tables
 
     run_tables.show_comparison(known, differing)
-    if html is not None:
-        print(f"\nThe page: {visible(str(html), LONGEST_PATH)}")
+    if page is not None:
+        print(f"\nThe page: {visible(str(page), LONGEST_PATH)}")
 
 
-def _write_page(runs: Sequence[Known], path: Path) -> None:
+def _write_page(runs: Sequence[Known], path: Path) -> Path:
+    """Writes the page that ``report`` makes of an experiment's runs, and returns where it is."""
     from makemore_bp.cli.report import require_matplotlib, tell_of_boxes
 
     require_matplotlib()
@@ -123,3 +122,4 @@ def _write_page(runs: Sequence[Known], path: Path) -> None:
     page, pictures = comparison(results.of([run.folder for run in runs], title))
     output.write(where, page, pictures)
     tell_of_boxes({c for picture in pictures for c in picture.boxes})
+    return where.page

@@ -91,8 +91,9 @@ def _read(path: Path, named: Sentence) -> Document:
 
 
 def _place(path: Path, document: Document) -> Sentence:
-    line = document.lines.get(BASE)
-    return Sentence(f"{visible(str(path), LONGEST_PATH)}, line {line}: {BASE}")
+    """Where a file names its base; a key that is merged in by ``<<`` has no line."""
+    line = f", line {document.lines[BASE]}" if BASE in document.lines else ""
+    return Sentence(f"{visible(str(path), LONGEST_PATH)}{line}: {BASE}")
 
 
 def _base(value: dict[str, Any], path: Path, place: Sentence) -> Path | None:

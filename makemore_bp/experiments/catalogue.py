@@ -126,7 +126,9 @@ def find(folder: Path) -> Catalogue:
 def read(folder: Path) -> Known:
     """The run in ``folder``; raises RequestError if it is none or cannot be understood."""
     if not (folder / run_folder.CONFIG).is_file():
-        raise RequestError("{folder} is not the folder of a run.", folder=folder)
+        raise RequestError(
+            "{folder} is not the folder of a run, which 'makemore-bp train' writes.", folder=folder
+        )
     config = configs.load(str(folder / run_folder.CONFIG))
     story, outcome = about.read(folder), folders.outcome(folder)
     held = locks.is_held(folder)

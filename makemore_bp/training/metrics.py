@@ -120,7 +120,9 @@ class Reader:
             return
         with self._path.open("rb") as file:
             file.seek(self._at)
-            while (value := _object(line := file.readline(MAX_LINE))) is not None:
+            while (line := file.readline(MAX_LINE)).endswith(b"\n"):
+                if (value := _object(line)) is None:
+                    break
                 self._at += len(line)
                 yield value
 

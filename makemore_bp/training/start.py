@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,8 @@ def _noted_if_diverged(folder: Path, ranks: Group) -> Iterator[None]:
         yield
     except DivergedError as error:
         if ranks.rank == 0 and (folder / run_folder.CHECKPOINT).exists():
-            run_folder.write_failure(folder, "diverged", str(error), error.step)
+            with suppress(RequestError):  # what has gone wrong first is told
+                run_folder.write_failure(folder, "diverged", str(error), error.step)
         raise
 
 

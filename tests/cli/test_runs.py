@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,6 +166,22 @@ def test_a_list_does_not_keep_a_run_from_beginning(copied: Callable[..., Path]) 
     assert not locks.is_held(run)
     with run_folder.locked(run):
         pass
+
+
+def test_a_mark_in_the_place_of_a_lock_counts_while_its_process_lives(tmp_path: Path) -> None:
+    from makemore_bp import locks
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    here = socket.gethostname()
+    for process, host, held in (
+        (os.getpid(), here, True),
+        (ended.pid, here, False),
+        (ended.pid, "elsewhere", True),
+        ("no number", here, True),
+    ):
+        (tmp_path / locks.MARK).write_text(f"{process}\n{host}\n")
+        assert locks.is_held(tmp_path) is held
 
 
 def test_a_run_that_diverges_is_listed_as_such_until_it_goes_on(
