@@ -107,7 +107,7 @@ def train(
         try:
             with group.here() as ranks:
                 if resume is not None:
-                    summary = start.resume(folder, set_ or [], reporter, ranks, origin)
+                    summary = start.resume(folder, set_ or [], reporter, ranks, origin=origin)
                 else:
                     summary = start.new(
                         lambda: _config(config, data, set_ or []),
@@ -115,7 +115,7 @@ def train(
                         reporter,
                         overwrite,
                         ranks,
-                        origin,
+                        origin=origin,
                     )
         except Interrupted as stopped:
             shown.close()
