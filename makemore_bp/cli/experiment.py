@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from makemore_bp.cli import streams
+from makemore_bp.cli import bundled, streams
 from makemore_bp.cli.options import Json
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MENTIONED = 5  # failed runs that --quiet still names
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs, described by a file and compared.")
+
+EXPERIMENTS = bundled.Kind("configs/experiments", "experiment")
 
 Times = Annotated[
     bool, typer.Option("--times", help="With speeds and seconds, which no two runs share.")
@@ -132,6 +134,24 @@ def show(
         print(formats.as_markdown(found, times), end="")
     else:
         _show(found, folder, times)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """The experiments that come with the program.
+
+    Any of their names stands for the file: makemore-bp experiment run learning-rate
+    """
+    bundled.show(EXPERIMENTS, as_json)
+
+
+@app.command()
+def copy(name: bundled.Name, file: bundled.Target = None) -> None:
+    """Copy a bundled experiment, as a file to begin with.
+
+    Example: makemore-bp experiment copy learning-rate ours.yaml
+    """
+    bundled.copy(EXPERIMENTS, name, file)
 
 
 def _plot(found: Results, path: Path) -> None:

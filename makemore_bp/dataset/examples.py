@@ -35,6 +35,12 @@ class Examples:
     def __len__(self) -> int:
         return self.positions.shape[0]
 
+    @property
+    def words(self) -> int:
+        """How many words the examples are of: boundaries stand before each and after the last."""
+        boundaries = self.stream.numel() - int(torch.count_nonzero(self.stream))
+        return boundaries // self.block_size - 1
+
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts Xb (..., block_size) and targets Yb (...) of the examples at ``indices`` (...),
         both int64."""

@@ -172,7 +172,7 @@ class Training:
         finally:
             self._metrics.close()
         if self._writes:
-            run_folder.write_summary(self.folder, summary)
+            summary = run_folder.write_summary(self.folder, summary)
         return summary
 
     def _beginning(self) -> Beginning:

@@ -45,6 +45,7 @@ def test_the_vectorised_encoding_gives_every_example_in_order(
     contexts, targets = by_hand(words, vocabulary, block_size)
     assert Xb.tolist() == contexts
     assert Yb.tolist() == targets
+    assert examples.words == len(words)
 
 
 @given(WORDS)

@@ -22,7 +22,7 @@ FLOORS = (
     {"engines"},
     {"dataset"},
     {"config", "network"},
-    {"yaml_reading"},
+    {"yaml_reading", "json_reading"},
     {"locks"},
     {"resources", "files", "signals", "processes", "threads"},
     {"errors"},
