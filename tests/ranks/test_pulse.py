@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from torch.distributed import HashStore
+from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from makemore_bp.ranks import pulse
 from makemore_bp.ranks.pulse import HEAD_START, LOOKS, Pulse
