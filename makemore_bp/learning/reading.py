@@ -50,9 +50,7 @@ def _content(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise RequestError(
-                "{path} is a folder; name a Python file in it.", path=path
-            )
+            raise RequestError("{path} is a folder; name a Python file in it.", path=path)
         if not stat.S_ISREG(status.st_mode):
             raise RequestError("{path} is not a regular file; name a Python file.", path=path)
         if status.st_size > LARGEST_FILE:
