@@ -73,6 +73,7 @@ def run(
     """
     from makemore_bp.cli.experiment_progress import ExperimentProgress
     from makemore_bp.experiments import results, runner, schema
+    from makemore_bp.experiments.folder import PLAN
     from makemore_bp.signals import Interrupted
 
     experiment = schema.read(file)
@@ -86,7 +87,10 @@ def run(
                 command = ["makemore-bp", "experiment", "run", file, "--out", str(folder)]
                 command += ["--jobs", str(jobs)] if jobs else []
                 shown = visible(shlex.join(command), 1000)
-                print(f"Stopped and saved. To go on: {shown}", file=sys.stderr)
+                saved = (
+                    "Stopped and saved." if (folder / PLAN).exists() else "Nothing has begun yet."
+                )
+                print(f"{saved} To go on: {shown}", file=sys.stderr)
             raise typer.Exit(stopped.exit_code) from None
     if dry_run:
         return
