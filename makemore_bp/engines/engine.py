@@ -98,8 +98,8 @@ class Engine(ABC):
 
 
 def unfused(work: Work, runs: str) -> str | None:
-    """Why what ``runs`` the fused backward passes alone cannot run ``work``; it begins with that.
-    """
+    """Why an engine of the fused backward passes alone cannot run ``work``; ``runs``: its name and
+    "runs"."""
     for name in ("cross_entropy", "batchnorm"):
         if (kind := work.network.kind(name)) != "fused":
             return f"{runs} the fused backward passes, and backward.{name} is {kind}"

@@ -7,29 +7,29 @@ of the context, so hprebn has only B x V different summands (B places, V charact
     P[j, c]  = C[c] @ W1[j]                     W1[j]: the rows of W1 that meet place j
     hprebn   = Z @ P + b1                       Z (n, B x V): row i is 1 at (j, Xb[i, j]), else 0
 
-A sum over the batch of anything that is linear in hprebn is then a sum over these few rows, weighted
-with M = Z.T @ Z: how often each character stands at each place (its diagonal, ``count``), and each
-pair of characters at each pair of places. With R = M @ P:
+What is linear in hprebn is then added up over these few rows instead of the batch, each weighted
+with M = Z.T @ Z: how often a character stands at a place (the diagonal, ``count``), and each pair
+of characters at each pair of places. With R = M @ P:
 
-    bnmean   = sum of count * P / n             b1 shifts a whole column, and bndiff = hprebn - bnmean
-                                                takes that out: b1 plays no part, db1 is 0
-    bnvar    = sum of Q * R / (n - 1)           Q[j] = P[j] - its mean, for bndiff = Z @ Q, and
-                                                bndiff.T @ bndiff = Q.T @ M @ Q, where M @ Q may be
-                                                R: their difference is count times a constant, and
-                                                count * Q adds up to 0 at each place
+    bnmean   = sum of count * P / n             without b1, which shifts a whole column: bndiff is
+                                                hprebn - bnmean either way, and db1 is 0
+    bnvar    = sum of Q * R / (n - 1)           Q[j] = P[j] - its mean, for bndiff = Z @ Q and
+                                                bndiff.T @ bndiff = Q.T @ M @ Q. R serves for M @ Q:
+                                                it is off by count times a constant, and count * Q
+                                                adds up to 0 at each place
 
 On the way back everything follows from S = Z.T @ dhpreact, the sums of dhpreact over the rows that
 have character c at place j, with s = bnvar_inv:
 
     dbnbias  = S summed over the characters of one place
-    dbngain  = sum over the batch of bnraw * dhpreact = s * sum of Q * S       for bnraw = s * Z @ Q
-    dP       = Z.T @ dhprebn                    the linear layer's rule; with batchnorm_fused.dhprebn
+    dbngain  = sum over the batch of bnraw * dhpreact = s * sum of Q * S, for bnraw = s * Z @ Q
+    dP       = Z.T @ dhprebn, the linear layer's rule; put batchnorm_fused.dhprebn into it:
              = bngain * s * (S - count * dbnbias / n - dbngain / (n - 1) * s * (R - count * bnmean))
     dW1[j]   = C.T @ dP[j]                      the linear layer's rules again, for P[j] = C @ W1[j]
     dC       = sum over the places j of dP[j] @ W1[j].T
 
-Nothing that has n rows is ever sorted or scattered. Every sum has a fixed order: a program adds up
-its own block in one order, and the blocks' sums are written down and added in theirs.
+Nothing is sorted or scattered. Every sum has a fixed order: a program adds up its own block, and the
+blocks' sums are written down and added in theirs.
 
 C, W1, ... are the heart's tensors, row-major; X (n, B), Y (n). ``s`` is the step of a graph, at
 which everything starts that lies there step by step.
@@ -104,6 +104,12 @@ def _mask(keys, s, row, unit, H, THRESHOLD: tl.constexpr):
     return (x ^ (x >> 16)) >= THRESHOLD
 
 
+@triton.jit
+def _product(a, b):
+    """a @ b in the numbers' own precision: no TF32."""
+    return tl.dot(a, b, input_precision="ieee", out_dtype=a.dtype)
+
+
 @triton.jit(do_not_specialize=STEP)
 def hidden(
     X, P, R, M, bngain, bnbias, keys, h, s, n, H,
@@ -163,7 +169,7 @@ def loss(
 def before_activation(
     dlogits, W2, h, keys, dhpreact, s, n, H,
     RELU: tl.constexpr, DROPOUT: tl.constexpr, THRESHOLD: tl.constexpr,
-    V: tl.constexpr, BN: tl.constexpr, BH: tl.constexpr,
+    V: tl.constexpr, VB: tl.constexpr, BN: tl.constexpr, BH: tl.constexpr,
 ):  # fmt: skip
     """dhpreact, with dh = dlogits @ W2.T on the way."""
     row = (tl.program_id(0) * BN + tl.arange(0, BN)).to(tl.int64)
@@ -171,10 +177,12 @@ def before_activation(
     rows, units = row < n, unit < H
     both = rows[:, None] & units[None, :]
     at = row[:, None] * H + unit[None, :]
-    dh = tl.zeros([BN, BH], h.dtype.element_ty)
-    for c in range(V):
-        d = tl.load(dlogits + row * V + c, rows, 0.0)
-        dh += d[:, None] * tl.load(W2 + unit * V + c, units, 0.0)[None, :]
+    c = tl.arange(0, VB)
+    columns = c < V
+    of_logits = rows[:, None] & columns[None, :]
+    d = tl.load(dlogits + row[:, None] * V + c[None, :], of_logits, 0.0)
+    of_W2 = columns[:, None] & units[None, :]
+    dh = _product(d, tl.load(W2 + unit[None, :] * V + c[:, None], of_W2, 0.0))
     out = tl.load(h + at, both, 0.0)
     if DROPOUT > 0:
         on = _mask(keys, s, row, unit, H, THRESHOLD)
@@ -188,7 +196,7 @@ def before_activation(
 def first_layer(
     C, W1, P, R, S, M, bngain, dW1, dbngain, dbnbias, sums, s, n, H,
     EPS: tl.constexpr, B: tl.constexpr, V: tl.constexpr, E: tl.constexpr,
-    VB: tl.constexpr, BH: tl.constexpr,
+    VB: tl.constexpr, EB: tl.constexpr, BH: tl.constexpr,
 ):  # fmt: skip
     """dW1 of a place and a block of units, and what they bring to dC, a row (V, E) of ``sums``; the
     first place writes dbngain and dbnbias as well."""
@@ -213,13 +221,14 @@ def first_layer(
     scale = tl.load(bngain + unit, units, 0.0) * bnvar_inv
     shifted = _place(S, place, unit, V, VB, H) - count * (bias / n)[None, :]
     dP = scale[None, :] * (shifted - (gain / (n - 1))[None, :] * bnraw)
+    e = tl.arange(0, EB)
+    of_W1, of_C = (e < E)[:, None] & units[None, :], (c < V)[:, None] & (e < E)[None, :]
+    at = (place * E + e)[:, None] * H + unit[None, :]
+    at_C = c[:, None] * E + e[None, :]
+    table, w = tl.load(C + at_C, of_C, 0.0), tl.load(W1 + at, of_W1, 0.0)
+    tl.store(dW1 + at, _product(tl.trans(table), dP), of_W1)
     to = sums + (block * B + place) * V * E
-    for e in range(E):
-        at = (place * E + e) * H + unit
-        w = tl.load(W1 + at, units, 0.0)
-        table = tl.load(C + c * E + e, c < V, 0.0)
-        tl.store(dW1 + at, tl.sum(table[:, None] * dP, 0), units)
-        tl.store(to + c * E + e, tl.sum(dP * w[None, :], 1), c < V)
+    tl.store(to + at_C, _product(dP, tl.trans(w)), of_C)
 
 
 @triton.jit

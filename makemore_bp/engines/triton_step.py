@@ -20,7 +20,11 @@ from makemore_bp.network.parameters import WEIGHTS
 # others that do not decay; then those that do.
 IN_A_ROW = ("C", "b2", "loss", "bngain", "bnbias", "b1", *WEIGHTS)
 FLOATS = 2**27  # in the one-hot rows that are held at a time: half a gigabyte in float32
-ROWS, UNITS, FEW_UNITS, PARAMETERS, SUMS = 128, 32, 16, 128, 32  # a program's, at most
+# A program's, at most. A tile of rows has so few numbers that they stay in registers.
+ROWS, TILE, UNITS, FEW_UNITS, PARAMETERS, SUMS = 128, 4096, 32, 16, 128, 32
+# One rounding for a product and a sum, whatever this version of Triton would choose.
+OPTIONS = {"enable_fp_fusion": True}
+WIDE = {**OPTIONS, "num_warps": 8}
 
 
 class TritonStep:
@@ -41,7 +45,8 @@ class TritonStep:
         self._row, self.parameters = in_a_row(self._shapes, like)
         self._gradients, self.gradients = in_a_row(self._shapes, like)
         self.set(parameters)
-        self._rows, self._characters = min(ROWS, power_of_two(n)), power_of_two(V)
+        self._characters = power_of_two(V)
+        self._rows = min(ROWS, power_of_two(n), max(16, TILE // self._characters))
         self._activation = {
             "RELU": work.network.kind("activation") == "relu",
             "DROPOUT": work.dropout if work.network.drops else 0.0,
@@ -64,11 +69,12 @@ class TritonStep:
             self.parameters[name].copy_(parameter)
 
     def prepare(self, indices: Tensor) -> None:
-        """Makes the minibatches (steps, n) of the next steps ready, at most ``held``: two launches."""
+        """Makes the minibatches (steps, n) of the next steps ready, at most ``held``, in two
+        launches."""
         steps, examples = len(indices), self._examples
-        kernels.gather[(blocks(indices.numel(), ROWS),)](
+        kernels.gather[(blocks(indices.numel(), self._rows),)](
             indices, examples.positions, examples.stream, self._X, self._Y, self._Z,
-            indices.numel(), **self._context(), BN=ROWS,
+            indices.numel(), **self._context(), BN=self._rows, **OPTIONS,
         )  # fmt: skip
         Z = self._Z[:steps]
         torch.bmm(Z.mT, Z, out=self._M[:steps])
@@ -94,19 +100,21 @@ class TritonStep:
         kernels.hidden[(blocks(n, self._rows), blocks(H, UNITS))](
             self._X, self._P, self._R, self._M, p["bngain"], p["bnbias"], keys, self.h, s, n, H,
             EPS=EPS, **self._activation, **self._context(), BN=self._rows, BH=UNITS,
+            **WIDE,
         )  # fmt: skip
 
     def _loss(self, s: int) -> None:
         kernels.loss[(len(self._b2_sums),)](
             self.dlogits, self.parameters["b2"], self._Y, self._b2_sums, s, self._n,
-            V=self._sizes.vocabulary, VB=self._characters, BN=self._rows,
+            V=self._sizes.vocabulary, VB=self._characters, BN=self._rows, **WIDE,
         )  # fmt: skip
 
     def _before_activation(self, s: int, keys: Tensor) -> None:
         n, H = self._n, self._sizes.n_hidden
         kernels.before_activation[(blocks(n, self._rows), blocks(H, UNITS))](
             self.dlogits, self.parameters["W2"], self.h, keys, self.dhpreact, s, n, H,
-            **self._activation, V=self._sizes.vocabulary, BN=self._rows, BH=UNITS,
+            **self._activation, V=self._sizes.vocabulary, VB=self._characters, BN=self._rows,
+            BH=UNITS, **WIDE,
         )  # fmt: skip
 
     def _first_layer(self, s: int) -> None:
@@ -114,7 +122,8 @@ class TritonStep:
         kernels.first_layer[(blocks(sizes.n_hidden, FEW_UNITS), sizes.block_size)](
             p["C"], p["W1"], self._P, self._R, self._S, self._M, p["bngain"],
             d["W1"], d["bngain"], d["bnbias"], self._C_sums, s, self._n, sizes.n_hidden,
-            EPS=EPS, **self._context(), E=sizes.n_embd, BH=FEW_UNITS,
+            EPS=EPS, **self._context(), E=sizes.n_embd, EB=power_of_two(sizes.n_embd), BH=FEW_UNITS,
+            **OPTIONS,
         )  # fmt: skip
 
     def _update(self, s: int, rates: Tensor, losses: Tensor) -> None:
@@ -124,6 +133,7 @@ class TritonStep:
             len(self._b2_sums), rates, losses, s, len(self._row),
             p["b2"].storage_offset(), p["W1"].storage_offset(), DECAY=self._decay,
             VE=p["C"].numel(), V=self._sizes.vocabulary, BLOCK=PARAMETERS, ROWS=SUMS,
+            **OPTIONS,
         )  # fmt: skip
 
     def _context(self) -> dict[str, int]:
@@ -141,7 +151,9 @@ def in_a_row(
         starts[name] = end if name == "loss" else -(-end // 4) * 4
         end = starts[name] + prod(shape)
     row = torch.zeros(end, dtype=like.dtype, device=like.device)
-    return row, {name: row[at : at + prod(shapes[name])].view(shapes[name]) for name, at in starts.items()}
+    return row, {
+        name: row[at : at + prod(shapes[name])].view(shapes[name]) for name, at in starts.items()
+    }
 
 
 def blocks(count: int, size: int) -> int:
