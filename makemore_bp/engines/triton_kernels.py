@@ -28,14 +28,15 @@ have character c at place j, with s = bnvar_inv:
     dW1[j]   = C.T @ dP[j]                      the linear layer's rules again, for P[j] = C @ W1[j]
     dC       = sum over the places j of dP[j] @ W1[j].T
 
-Nothing is sorted or scattered. Every sum has a fixed order: a program adds up its own block, and the
-blocks' sums are written down and added in theirs.
+Nothing is sorted or scattered. Every sum has a fixed order: a program adds up its own block, and
+the blocks' sums are written down and added in theirs.
 
 C, W1, ... are the heart's tensors, row-major; X (n, B), Y (n). ``s`` is the step of a graph, at
 which everything starts that lies there step by step.
 """
 
-from __future__ import annotations
+# mypy: ignore-errors
+# A kernel is compiled from its source, in which types are Triton's.
 
 import triton
 import triton.language as tl
@@ -90,7 +91,8 @@ def _statistics(
         mean = tl.sum(_count(M, s, j, B, V, VB) * p, 0) / n
         squares += tl.sum((p - mean[None, :]) * _place(R, j, unit, V, VB, H), 0)
         bnmean += mean
-    return bnmean, 1 / tl.sqrt(tl.maximum(squares, zero) / (n - 1) + EPS)
+    squares = tl.where(squares < 0, 0.0, squares)  # by rounding; NaN stays
+    return bnmean, 1 / tl.sqrt(squares / (n - 1) + EPS)
 
 
 @triton.jit
@@ -130,7 +132,7 @@ def hidden(
     bias = tl.load(bnbias + unit, units, 0.0)
     hpreact = scale[None, :] * (hprebn - bnmean[None, :]) + bias[None, :]
     if RELU:
-        out = tl.maximum(hpreact, hpreact * 0)
+        out = tl.where(hpreact < 0, 0.0, hpreact)
     else:
         small = tl.exp(-2 * tl.abs(hpreact))
         out = (1 - small) / (1 + small)
