@@ -61,6 +61,11 @@ class TritonEngine(GraphEngine):
             self._parameters = {name: self._launches.parameters[name] for name in NAMES}
             self._updated = list(self._parameters.values())
 
+    @property
+    def ten_launches(self) -> bool:
+        """Whether its kernels could be compiled."""
+        return self._launches is not None
+
     @torch.no_grad()
     def gradients(self, indices: Tensor) -> dict[str, Tensor]:
         """See ``Engine.gradients``; those that the kernels ever have."""
