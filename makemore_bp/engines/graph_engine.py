@@ -123,7 +123,7 @@ class GraphEngine(TorchEngine):
     def _on_device(self, tensor: Tensor) -> Tensor:
         """Copied from pinned memory, which need not be waited for: PyTorch keeps that memory from
         being used again until the copy is made."""
-        if self._rates.is_cuda:
+        if self._rates.is_cuda and not tensor.is_cuda:
             tensor = tensor.pin_memory()
         return tensor.to(self._device, non_blocking=True)
 
