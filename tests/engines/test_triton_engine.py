@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from makemore_bp.engines.torch_engine import TorchEngine  # noqa: E402
 from makemore_bp.engines.triton_engine import TritonEngine  # noqa: E402
 from makemore_bp.network.parameters import Sizes, generators, initialise  # noqa: E402
 from makemore_bp.network.passes import Network  # noqa: E402
+from makemore_bp.training import run_folder, start  # noqa: E402
 
 DEVICE = "cuda" if CUDA else "cpu"
 STEPS = int(os.environ.get("MAKEMORE_BP_STEPS", "12"))
@@ -73,7 +76,7 @@ class Case:
         g = torch.Generator().manual_seed(seed)
         count = len(self.work.examples)
         indices = torch.randint(0, count, (steps, self.work.batch_size), generator=g)
-        return indices, [0.1 + 0.01 * s for s in range(steps)]
+        return indices, [0.1 + 0.05 * math.cos(s) for s in range(steps)]
 
 
 def assert_close(
@@ -194,6 +197,22 @@ def test_without_a_compiler_the_steps_are_the_graph_engines(
     assert torch.equal(engine.advance(indices, rates), plain.advance(indices, rates))
     assert torch.equal(engine.gradients(indices[0])["dC"], plain.gradients(indices[0])["dC"])
     assert_same(engine, plain, rtol=0, atol=0)
+
+
+def test_a_run_that_is_cut_and_resumed_ends_in_the_same_bytes(
+    cli: Any, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = partial(TritonEngine, capture=CudaGraphs(DEVICE) if CUDA else uncaptured)
+    monkeypatch.setattr(start, "choose", lambda *_: choice.Choice("torch", "", make))
+    keys = [f"data.path={words}", f"device={DEVICE}", "train.batch_size=5", "model.n_hidden=4"]
+    keys += ["model.n_embd=2", "train.dropout=0.2", "train.eval_every=100"]
+    options = [part for key in keys for part in ("--set", key)]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert cli("train", "--out", whole, *options, "--set", "train.steps=3").code == 0
+    assert cli("train", "--out", cut, *options, "--set", "train.steps=2").code == 0
+    assert cli("train", "--resume", cut, "--set", "train.steps=3").code == 0
+    first, second = (folder / run_folder.CHECKPOINT for folder in (whole, cut))
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize(
