@@ -63,7 +63,7 @@ class TritonEngine(GraphEngine):
 
     @property
     def ten_launches(self) -> bool:
-        """Whether its kernels could be compiled."""
+        """Whether its steps are those, and not the graph engine's."""
         return self._launches is not None
 
     @torch.no_grad()
@@ -88,9 +88,10 @@ class TritonEngine(GraphEngine):
 
     def _run(self, launches: TritonStep, steps: slice) -> None:
         """Some steps of the static tensors, as many as can be made ready at once."""
-        launches.prepare(self._indices[steps])
-        for s in range(steps.stop - steps.start):
-            launches(s, self._keys[steps], self._rates[steps], self._losses[steps])
+        with torch.cuda.device_of(self._rates):  # Triton launches on the current device
+            launches.prepare(self._indices[steps])
+            for s in range(steps.stop - steps.start):
+                launches(s, self._keys[steps], self._rates[steps], self._losses[steps])
 
     def _compiled(self, work: Work) -> TritonStep | None:
         """The step, every kernel of which has run once; None where one cannot."""
@@ -99,10 +100,10 @@ class TritonEngine(GraphEngine):
 
             launches = TritonStep(work, self._parameters, self._examples, self._longest)
             self._run(launches, slice(0, 1))
-        except Exception as error:  # a compiler's: none at hand, or one that fails
+        except Exception as error:  # there is no compiler, it fails, or the memory is too small
             warnings.warn(
-                f"The Triton kernels cannot be compiled ({first_line(error)}), so the steps are "
-                "PyTorch's own: right, but slower.",
+                f"The Triton kernels do not run here ({first_line(error)}), so the steps are "
+                "PyTorch's own: the numbers differ by rounding, and a step takes longer.",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -119,7 +120,7 @@ def unknown(work: Work) -> str | None:
 
 
 def too_large(work: Work) -> str | None:
-    """Why the sums by character would be larger than the batch is."""
+    """Why the one-hot rows would be too long."""
     V, B = work.sizes.vocabulary, work.sizes.block_size
     if V <= CHARACTERS and B * V <= PAIRS:
         return None
