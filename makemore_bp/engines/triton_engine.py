@@ -88,7 +88,8 @@ class TritonEngine(GraphEngine):
 
     def _run(self, launches: TritonStep, steps: slice) -> None:
         """Some steps of the static tensors, as many as can be made ready at once."""
-        with torch.cuda.device_of(self._rates):  # Triton launches on the current device
+        here = torch.cuda.device_of(self._rates)  # type: ignore[no-untyped-call]
+        with here:  # Triton launches on the current device
             launches.prepare(self._indices[steps])
             for s in range(steps.stop - steps.start):
                 launches(s, self._keys[steps], self._rates[steps], self._losses[steps])

@@ -14,7 +14,6 @@ def test_it_checks_then_measures_then_trains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
     import gpu  # type: ignore[import-not-found]
 
     with pytest.raises(SystemExit) as ended:

@@ -14,9 +14,6 @@ import pytest
 import torch
 from torch import Tensor
 
-CUDA = torch.cuda.is_available()
-if not CUDA:
-    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
 pytest.importorskip("triton", reason="needs Triton: pip install triton")
 
 from makemore_bp import config  # noqa: E402
@@ -31,6 +28,7 @@ from makemore_bp.network.parameters import Sizes, generators, initialise  # noqa
 from makemore_bp.network.passes import Network  # noqa: E402
 from makemore_bp.training import run_folder, start  # noqa: E402
 
+CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
 STEPS = int(os.environ.get("MAKEMORE_BP_STEPS", "12"))
 LECTURE = Sizes(27, n_hidden=13)
