@@ -16,17 +16,17 @@ from torch import Tensor
 
 pytest.importorskip("triton", reason="needs Triton: pip install triton")
 
-from makemore_bp import config  # noqa: E402
-from makemore_bp.dataset import Examples  # noqa: E402
-from makemore_bp.engines import choice, configured, triton_engine  # noqa: E402
-from makemore_bp.engines.cuda_graphs import Calls, CudaGraphs  # noqa: E402
-from makemore_bp.engines.engine import Work  # noqa: E402
-from makemore_bp.engines.graph_engine import GraphEngine  # noqa: E402
-from makemore_bp.engines.torch_engine import TorchEngine  # noqa: E402
-from makemore_bp.engines.triton_engine import TritonEngine  # noqa: E402
-from makemore_bp.network.parameters import Sizes, generators, initialise  # noqa: E402
-from makemore_bp.network.passes import Network  # noqa: E402
-from makemore_bp.training import run_folder, start  # noqa: E402
+from makemore_bp import config
+from makemore_bp.dataset import Examples
+from makemore_bp.engines import choice, configured, triton_engine
+from makemore_bp.engines.cuda_graphs import Calls, CudaGraphs
+from makemore_bp.engines.engine import Work
+from makemore_bp.engines.graph_engine import GraphEngine
+from makemore_bp.engines.torch_engine import TorchEngine
+from makemore_bp.engines.triton_engine import TritonEngine
+from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.network.passes import Network
+from makemore_bp.training import run_folder, start
 
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
