@@ -1,7 +1,7 @@
 """What a step on a GPU launches, and what it moves; no GPU is needed.
 
     python benchmarks/launches.py             launches and megabytes a step, for growing steps
-    python benchmarks/launches.py --compile   registers of every kernel, compiled for an H100
+    python benchmarks/launches.py --compile   compiles every kernel for an H100; none may use TF32
 
 The step runs on tensors without numbers, and what it would launch is written down. A launch moves
 its operands, each counted once; what a cache saves or a second look costs is left out. cuBLAS may
