@@ -15,11 +15,13 @@ from makemore_bp.errors import RequestError
 from makemore_bp.gradcheck.judge import Status, TensorReport, ulp_distance
 from makemore_bp.learning.derive.conventions import Gradient, find_gradients, find_losses
 from makemore_bp.learning.derive.local_truth import LocalTruth, Measured
+from makemore_bp.learning.derive.named_truth import NamedTruth
 from makemore_bp.learning.derive.naming import settle_names
 from makemore_bp.learning.derive.program import Program, Variable
+from makemore_bp.learning.derive.reading import Forward
 from makemore_bp.learning.derive.replay import Replay
-from makemore_bp.learning.derive.search import Suspicion
-from makemore_bp.learning.derive.suspicion import explained
+from makemore_bp.learning.derive.suspicion import Suspicion
+from makemore_bp.learning.diagnosis.kinds import Diagnosis
 
 RIGHT = ("exact", "close")
 
@@ -30,7 +32,7 @@ class Finding:
 
     gradient: Gradient
     report: TensorReport
-    suspicion: Suspicion | None = None
+    diagnosis: Diagnosis | None = None
     note: str | None = None
 
     @property
@@ -40,8 +42,6 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """As gradcheck gives it for the lecture's network, with the line."""
         told = self.report.as_json() | {"gradient": self.gradient.shown, "line": self.line}
-        if self.suspicion is not None:
-            told["diagnosis"] = self.suspicion.as_json()
         return told | ({"note": self.note} if self.note else {})
 
     @property
@@ -127,6 +127,7 @@ class _Check:
         self.forward = {loss: self._behind(loss) for loss in self.losses}
         settle_names(program, dict.fromkeys(v for loss in self.losses for v in self.forward[loss]))
         self.truths = {loss: LocalTruth(program, loss, every=True) for loss in self.losses}
+        self.named: dict[Variable, NamedTruth] = {}
         self._pair()
         self.gradients = list(self._joined())
         self.given = {g.final: _like(self._true(g).value, g.final.value) for g in self.gradients}
@@ -201,14 +202,19 @@ class _Check:
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
         if replayed.helpers() & suspected:
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        suspicion = explained(
-            self.program, replayed, true, self.truths[gradient.loss], self.gradients
-        )
-        if (suspicion.line, suspicion.kind) in suspected:
+        truth = self.truths[gradient.loss]
+        told = Suspicion(
+            self.program, replayed, truth, self.gradients, self._named(gradient.loss)
+        ).diagnosis()
+        if (told.line, told.kind) in suspected:
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        suspected |= {*replayed.helpers(), (suspicion.line, suspicion.kind)}
-        told = suspicion.as_json()
-        return Finding(gradient, replace(report, diagnosis=told), suspicion, note)
+        suspected |= {*replayed.helpers(), (told.line, told.kind)}
+        return Finding(gradient, replace(report, diagnosis=told.as_json()), told, note)
+
+    def _named(self, loss: Variable) -> NamedTruth:
+        if loss not in self.named:
+            self.named[loss] = NamedTruth(Forward(self.program, loss, self.truths[loss]))
+        return self.named[loss]
 
     def _follows(self, replayed: Replay, true: Measured) -> bool:
         """Whether the gradient's statements are right where what flows into them is."""

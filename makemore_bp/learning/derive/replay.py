@@ -43,6 +43,10 @@ class Replay:
         whatever a change raises goes on."""
         return self._value(of or self.gradient.final, changed or {}, {})
 
+    def world(self, variable: Variable) -> Tensor:
+        """What a variable is where every other gradient is true."""
+        return self._given.get(variable, variable.value)
+
     def helpers(self) -> set[Variable]:
         """Tensors on the way that are neither gradients nor of the forward pass."""
         return {step.result for step in self.steps} - set(self.gradient.states)

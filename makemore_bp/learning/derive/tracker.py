@@ -11,6 +11,7 @@ from torch import Tensor
 from makemore_bp.learning.derive.flatten import Flattener
 from makemore_bp.learning.derive.instrument import leaves, number
 from makemore_bp.learning.derive.ledger import Ledger
+from makemore_bp.learning.derive.moments import Moment
 from makemore_bp.learning.derive.program import Program, Reference, Step, Variable
 
 
@@ -33,6 +34,7 @@ class Tracker(Ledger):
         super().__init__(program)
         self.names = program.names
         self.scopes = [Scope(0)]
+        self.moments: list[Moment] = []
         self._counts = _bindings(tree)
         self._flattener = Flattener(self)
 
@@ -56,7 +58,7 @@ class Tracker(Ledger):
         variable.step = Step(
             variable, expression, self.line, self.text_of(statement), self.top, base, index,
             self.scope.state,
-            self.scope.number,
+            self.moments[-1] if self.moments else None,
         )  # fmt: skip
 
     def _is_tensor(self, node: ast.expr) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from makemore_bp.learning.diagnosis import operations
 from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.shapes import SIZES
 from makemore_bp.learning.diagnosis.walk import Spot, blocks, spots
 
 
@@ -34,13 +35,14 @@ class Edit:
 class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
     them), what may be an index, and the tensor whose gradient is made; ``said`` are the names that
-    the script uses at all."""
+    the script uses at all; sizes: the names of plain numbers."""
 
     floats: Sequence[str]
     gradients: frozenset[str]
     integers: Sequence[str]
     tensor: str
     said: frozenset[str]
+    sizes: Sequence[str] = SIZES
 
 
 def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:

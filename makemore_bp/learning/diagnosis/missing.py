@@ -29,7 +29,7 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
         yield ast.UnaryOp(ast.USub(), node), Kind.sign, text, 2.5
     if isinstance(node, ast.Constant) or spot.exponent:
         return
-    if not is_number(node):
+    if not is_number(node, words.sizes):
         yield turned(node), Kind.transposed, f"{show(node)} is not transposed", 2.5
         yield from calls.around(spot, words, show)
         epsilon = ast.BinOp(node, ast.Add(), ast.Constant(EPS))
@@ -48,7 +48,7 @@ def _factors(spot: Spot, words: Words, show: Show) -> Changes:
         if "n - 1" in shown:
             text += ". This is Bessel's correction: the forward pass divides by n - 1"
         yield ast.BinOp(node, ast.Mult(), number), Kind.factor, text, 3
-    if is_number(node):
+    if is_number(node, words.sizes):
         return
     for name in words.floats:
         cost = 3.0 if name in words.said or name in words.gradients else 3.3

@@ -10,7 +10,6 @@ from makemore_bp.learning.diagnosis import calls, missing
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.parentheses import regrouped
 from makemore_bp.learning.diagnosis.shapes import (
-    SIZES,
     is_epsilon,
     is_number,
     is_size,
@@ -116,7 +115,7 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
             yield ast.Constant(number), *_number(spot, value, number)
     if not spot.exponent and not spot.index:
         for name in words.integers:
-            if name in SIZES:
+            if name in words.sizes:
                 text = f"the number {value:g} stands where {name} belongs"
                 yield named(name), Kind.factor, text, 2.5
 
@@ -144,7 +143,7 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
     if spot.called:
         return
     old = node.id
-    if old in SIZES:
+    if old in words.sizes:
         yield from _size(old, words)
         return
     pool = words.integers if old in words.integers else words.floats
@@ -162,7 +161,7 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
 def _size(old: str, words: Words) -> Changes:
     less = ast.BinOp(named(old), ast.Sub(), ast.Constant(1))
     yield less, Kind.factor, f"{old} stands where {old} - 1 belongs. {BESSEL}", 2
-    for name in SIZES:
+    for name in words.sizes:
         if name != old and name in words.integers:
             text = f"{old} stands where {name} belongs"
             yield named(name), Kind.factor, text, 2.2 if name in words.said else 2.4
@@ -185,8 +184,8 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
     left, right, op = node.left, node.right, node.op
     for other in (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult):
         if not isinstance(op, other | ast.Pow | ast.Mod | ast.FloorDiv):
-            yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, show)
-    yield from _left_out(spot, node, show)
+            yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, words, show)
+    yield from _left_out(spot, node, words, show)
     yield from regrouped(node, show)
     if isinstance(op, ast.Sub | ast.Div | ast.Pow):
         text = f"the two sides of {show(node)} are exchanged"
@@ -208,7 +207,7 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
 
 
 def _other_operator(
-    spot: Spot, node: ast.BinOp, other: type, show: Show
+    spot: Spot, node: ast.BinOp, other: type, words: Words, show: Show
 ) -> tuple[Kind, str, float]:
     right = show(node.right)
     old, new = type(node.op), other
@@ -220,17 +219,17 @@ def _other_operator(
         done = "divided by" if old is ast.Div else "multiplied by"
         must = "multiplied by it" if old is ast.Div else "divided by it"
         text = f"{show(node.left)} is {done} {right} where it must be {must}"
-        plain = is_number(node.right)
+        plain = is_number(node.right, words.sizes)
         return (Kind.factor if plain else Kind.operation), text, 1.9
     text = f"{show(node)} has {_OPERATORS[old][0]} where {_OPERATORS[new][0]} belongs"
     return _number_or(Kind.operation, spot), text, 2.5
 
 
-def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
+def _left_out(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes:
     """One of the two sides does not belong."""
     left, right, op = node.left, node.right, node.op
     minus_one = isinstance(right, ast.Constant) and right.value == 1
-    if isinstance(op, ast.Sub) and minus_one and is_size(left):
+    if isinstance(op, ast.Sub) and minus_one and is_size(left, words.sizes):
         text = f"{show(node)} stands where {show(left)} belongs. {BESSEL}"
         kind = Kind.place if spot.index else Kind.factor
         if spot.index:
@@ -240,15 +239,20 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
     for kept, gone in ((left, right), (right, left)):
         if isinstance(op, ast.Div | ast.Pow | ast.Mod | ast.FloorDiv) and kept is right:
             continue
-        yield kept, *_too_much(spot, op, gone, show)
+        yield kept, *_too_much(spot, op, gone, words, show)
     if isinstance(op, ast.Sub):
         negative = ast.UnaryOp(ast.USub(), right)
-        yield negative, *_too_much(spot, op, left, show)
-    if isinstance(op, ast.Div) and not is_number(left):
-        yield ast.BinOp(ast.Constant(1.0), op, right), *_too_much(spot, ast.Mult(), left, show)
+        yield negative, *_too_much(spot, op, left, words, show)
+    if isinstance(op, ast.Div) and not is_number(left, words.sizes):
+        yield (
+            ast.BinOp(ast.Constant(1.0), op, right),
+            *_too_much(spot, ast.Mult(), left, words, show),
+        )
 
 
-def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple[Kind, str, float]:
+def _too_much(
+    spot: Spot, op: ast.operator, gone: ast.expr, words: Words, show: Show
+) -> tuple[Kind, str, float]:
     what = show(gone)
     if isinstance(spot.parent, ast.Compare):
         return Kind.place, f"{what} does not belong there: it shifts the place", 2
@@ -260,7 +264,7 @@ def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple
         return Kind.extra_term, f"the term {what} does not belong there", 2
     if isinstance(op, ast.Pow):
         return Kind.operation, f"the exponent {what} does not belong there", 2
-    if is_number(gone):
+    if is_number(gone, words.sizes):
         done = "the division by " if isinstance(op, ast.Div) else "the factor "
         return Kind.factor, f"{done}{what} does not belong there", 2
     if isinstance(op, ast.Mod | ast.FloorDiv):

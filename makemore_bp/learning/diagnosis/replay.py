@@ -20,6 +20,7 @@ from torch import Tensor
 
 from makemore_bp.learning.blocks import Blocks, Home, Unit
 from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.diagnosis.edits import Words
 from makemore_bp.learning.diagnosis.world import (
     AS_READ,
     Given,
@@ -30,7 +31,7 @@ from makemore_bp.learning.diagnosis.world import (
     near,
     private,
 )
-from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.places import Place, places, tensor_meant
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
@@ -94,6 +95,41 @@ class Bench:
         """The statements as the learner wrote them."""
         return "\n".join(self.source.segment(unit.node) for unit in self.nodes)
 
+    def words(self, site: ast.stmt, unit: Unit) -> Words:
+        """The names that may stand in a statement."""
+        names = unit.before.names
+        inner = [
+            node.id
+            for node in ast.walk(site)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        ]
+        if isinstance(site, ast.FunctionDef):
+            inner += [argument.arg for argument in site.args.args]
+        own = self.place.root
+        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
+        integers = [n for n, v in names.items() if _is_integer(v)]
+        tensors = self.truth.gradients
+        return Words(
+            floats=list(dict.fromkeys([*floats, *inner])),
+            gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
+            integers=list(dict.fromkeys([*integers, *inner])),
+            tensor=self.tensor,
+            said=self._said,
+        )
+
+    def _says_something(self, name: str, value: Any) -> bool:
+        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return False
+        tensor = tensor_meant(name, self.truth.gradients)
+        if tensor is None:
+            return True
+        return scale(self.truth.gradients[tensor]) > self.truth.noise(tensor)
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        return frozenset(n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name))
+
     @cached_property
     def random(self) -> Mapping[str, Tensor]:
         """A world of random gradients, in which a gradient that is zero in truth is not."""
@@ -134,7 +170,7 @@ class Bench:
         made: dict[str, Any] = {}
         for index in self.history if changes else self.plan:
             names = self._names(index, world, made, given)
-            if not _execute(self._statements(index, changes), names):
+            if not execute(self._statements(index, changes), names):
                 return None
             unit = self.block.units[index]
             for name in unit.changes | ({self.place.root} if unit.opaque else set()):
@@ -262,6 +298,12 @@ class Bench:
         return (others | set(self.truth.tensors)) - {self.place.root}
 
 
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() and value.dtype != torch.bool
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _rebind(names: dict[str, Any]) -> None:
     """Lets the learner's functions read the names of this world and not those of the script."""
     for name, value in names.items():
@@ -303,7 +345,7 @@ def _setting(name: str, tensor: str, at: ast.stmt) -> ast.stmt:
     return ast.fix_missing_locations(ast.copy_location(statement, at))
 
 
-def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
+def execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
     """Runs statements of the learner's, possibly with one thing changed; False if they fail."""
     try:
         code = compile(ast.Module(statements, []), "<again>", "exec", dont_inherit=True)

@@ -120,3 +120,26 @@ def _exchanging(node: ast.AST, name: str, put: Any) -> Callable[[list[ast.stmt]]
         return put(changed)
 
     return exchange
+
+
+def exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:
+    """``tree`` with the node ``old`` exchanged; None if it is not in there."""
+    if tree is old:
+        return new
+    for name, value in ast.iter_fields(tree):
+        for position, part in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(part, ast.AST):
+                inner = exchanged(part, old, new)
+                if inner is not None:
+                    return _with(tree, name, position, inner)
+    return None
+
+
+def _with(tree: ast.AST, name: str, position: int, inner: ast.AST) -> ast.AST:
+    changed = copy.copy(tree)
+    value = getattr(tree, name)
+    if isinstance(value, list):
+        setattr(changed, name, [*value[:position], inner, *value[position + 1 :]])
+    else:
+        setattr(changed, name, inner)
+    return changed
