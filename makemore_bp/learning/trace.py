@@ -60,6 +60,7 @@ class Source:
     tree: ast.Module
     statements: list[ast.stmt] = field(default_factory=list)
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
+    _segments: dict[ast.AST, str] = field(default_factory=dict)
 
     @classmethod
     def parsed(cls, text: str, path: str) -> Source:
@@ -78,7 +79,9 @@ class Source:
 
     def segment(self, node: ast.AST) -> str:
         """The text of a node as the learner wrote it."""
-        return ast.get_source_segment(self.text, node) or ""
+        if node not in self._segments:
+            self._segments[node] = ast.get_source_segment(self.text, node) or ""
+        return self._segments[node]
 
 
 @dataclass

@@ -7,13 +7,15 @@ changes are the likelier slips: they are preferred where several would do.
 from __future__ import annotations
 
 import ast
+import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from makemore_bp.learning.diagnosis import operations
 from makemore_bp.learning.diagnosis.kinds import Kind
-from makemore_bp.learning.diagnosis.shapes import SIZES
+from makemore_bp.learning.diagnosis.shapes import SIZES, named
 from makemore_bp.learning.diagnosis.walk import Spot, blocks, spots
 
 
@@ -48,6 +50,7 @@ class Words:
 def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:
     """Every change of one thing in ``statement``. ``show`` gives a node as the learner wrote it."""
     yield from _of_statements(statement, words, show)
+    yield from _throughout(statement, words)
     for spot in spots(statement):
         if spot.stored or _keeps(spot):
             continue
@@ -85,6 +88,30 @@ def _of_statements(
                     put([*before, after[0], inner, *after[1:]]), inner, after[0], Kind.overwritten,
                     "this statement and the next stand in the wrong order", 4,
                 )  # fmt: skip
+
+
+def _throughout(statement: ast.stmt, words: Words) -> Iterator[Edit]:
+    """A name exchanged for another wherever it stands: ``z * (1 - z)`` for ``p * (1 - p)``."""
+    if not isinstance(statement, ast.Assign | ast.AugAssign | ast.Return):
+        return
+    value = statement.value
+    read = Counter(n.id for n in ast.walk(value) if isinstance(n, ast.Name)) if value else Counter()
+    for old, count in read.items():
+        for new in words.floats if count > 1 and old in words.floats else ():
+            if new != old:
+                changed = _Renamed(old, named(new)).visit(copy.deepcopy(value))
+                whole = copy.copy(statement)
+                whole.value = changed
+                text = f"{old} is used where {new} belongs"
+                yield Edit(whole, value, changed, Kind.wrong_input, text, 2.3)
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, old: str, new: ast.expr) -> None:
+        self._old, self._new = old, new
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._new if node.id == self._old else node
 
 
 Changed = Iterator[tuple[ast.stmt, ast.AST, Kind, str, float]]

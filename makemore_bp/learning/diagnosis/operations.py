@@ -56,10 +56,14 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
             return
     elif isinstance(node, ast.Subscript):
         yield from _subscript(spot, node, words, show)
+    elif isinstance(node, ast.Compare):
+        yield from _comparison(spot, node, show)
     elif isinstance(node, ast.Tuple):
         yield from _tuple(spot, node, show)
     elif isinstance(node, ast.Slice):
         yield from _slice(node, words)
+    if isinstance(node, ast.Attribute | ast.Subscript) and not spot.called:
+        yield from _member(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
         yield from missing.around(spot, words, show)
 
@@ -154,8 +158,32 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
             yield named(name), kind, text, 2 if name in words.said else 2.2
     if spot.index:
         return
+    mask = ast.Compare(node, [ast.Gt()], [ast.Constant(0)])
+    text = f"{old} itself is used where its sign, {old} > 0, belongs (the slope of relu)"
+    yield mask, Kind.operation, text, 2.7
     text = f"the start {old} is not zero: what is added to it is added to its own values"
     yield torch_call("zeros_like", node), Kind.start, text, 3
+
+
+def _member(node: ast.Attribute | ast.Subscript, words: Words) -> Changes:
+    """``self.z`` for ``self.value``, ``p["W1"]`` for ``p["W2"]``."""
+    old = ast.unparse(node)
+    for name in words.floats if old in words.floats else ():
+        if name != old:
+            text = f"{old} is used where {name} belongs"
+            yield named(name), Kind.wrong_input, text, 2.2
+
+
+_OTHER_WAY = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
+              ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}  # fmt: skip
+
+
+def _comparison(spot: Spot, node: ast.Compare, show: Show) -> Changes:
+    other = _OTHER_WAY.get(type(node.ops[0]))
+    if other is not None and len(node.ops) == 1:
+        changed = ast.Compare(node.left, [other()], node.comparators)
+        text = f"the comparison {show(node)} is the wrong way round"
+        yield changed, _number_or(Kind.operation, spot), text, 2
 
 
 def _size(old: str, words: Words) -> Changes:
@@ -204,6 +232,8 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         yield ast.BinOp(turned(right), op, left), Kind.transposed, text, 2.6
     if isinstance(op, ast.Pow):
         yield from _slope_of_power(node, show)
+    if isinstance(op, ast.Mult):
+        yield from _other_slope(node, show)
 
 
 def _other_operator(
@@ -281,6 +311,32 @@ def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
     power = ast.BinOp(node.left, ast.Pow(), exponent)
     text = f"the exponent {show(node.right)} must be lowered by one"
     yield power, Kind.missing_factor, text, 3
+
+
+def _other_slope(node: ast.BinOp, show: Show) -> Changes:
+    """x * (1 - x), the slope of sigmoid, where 1 - x**2, that of tanh, belongs; and the reverse."""
+    rest, x = node.left, node.left
+    if isinstance(x, ast.BinOp) and isinstance(x.op, ast.Mult):
+        rest, x = x.left, x.right
+    match node.right:
+        case ast.BinOp(left=ast.Constant(value=one), op=ast.Sub(), right=inner) if one == 1:
+            pass
+        case _:
+            return
+    if ast.dump(inner) == ast.dump(x):
+        slope: ast.expr = ast.BinOp(
+            ast.Constant(1), ast.Sub(), ast.BinOp(x, ast.Pow(), ast.Constant(2))
+        )
+        if rest is not x:
+            slope = ast.BinOp(rest, ast.Mult(), slope)
+        text = f"{show(x)} * {show(node.right)} is the slope of a sigmoid where tanh's, " \
+               f"1 - {show(x)}**2, belongs"  # fmt: skip
+        yield slope, Kind.operation, text, 2.3
+    elif isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Pow):
+        base = inner.left
+        slope = ast.BinOp(base, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), base))
+        text = f"{show(node.right)} is the slope of tanh where that of a sigmoid belongs"
+        yield ast.BinOp(node.left, ast.Mult(), slope), Kind.operation, text, 2.4
 
 
 def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:

@@ -82,11 +82,11 @@ class Repairs:
     @cached_property
     def _candidates(self) -> list[Found]:
         """Every single change, the likelier first."""
-        found = [
-            Found(replace(edit, cost=edit.cost + self._shared(site)), site, order)
-            for order, (site, unit) in enumerate(self._sites())
-            for edit in edits(site, self._bench.words(site, unit), self._shown)
-        ]
+        found = []
+        for order, (site, unit) in enumerate(self._sites()):
+            shared = self._shared(site)
+            for edit in edits(site, self._bench.words(site, unit), self._shown):
+                found.append(Found(replace(edit, cost=edit.cost + shared), site, order))
         return sorted((*found, *self._superfluous()), key=lambda each: each.edit.cost)
 
     def _superfluous(self) -> Iterator[Found]:
