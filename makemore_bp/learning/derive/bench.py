@@ -33,9 +33,8 @@ def benches(
 ) -> Iterator[Bench]:
     """The blocks in which a gradient is made, the innermost first. ``gradients`` are the states of
     all gradients of the file, and whether each holds anything but rounding."""
-    moments = [step.moment for step in replay.steps]
-    chains = [moment.chain for moment in moments if moment is not None]
-    if not chains or len(chains) < len(moments):
+    chains = [moment.chain for moment in replay.moments()]
+    if not chains:
         return
     depth = 0
     while all(len(chain) > depth + 1 for chain in chains) and _go_on(chains, depth):
@@ -66,6 +65,11 @@ class Bench:
         self.nodes = units
         self._afters = [self._after(unit) for unit in units]
         self._known: dict[bool, dict[Variable, Tensor]] = {True: {}, False: {}}
+
+    @property
+    def statements(self) -> list[ast.stmt | None]:
+        """The statements as they are written."""
+        return [unit.node for unit in self.nodes]
 
     @cached_property
     def faithful(self) -> bool:
@@ -98,8 +102,14 @@ class Bench:
             integers=list(dict.fromkeys([*whole, *integers, *inner])),
             tensor=own.of.hint,
             said=frozenset(n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name)),
-            sizes=tuple(n for n, v in numbers.items() if v not in (0, 1)),
+            sizes=tuple(n for n, v in numbers.items() if v not in (0, 1) and n not in self._loops),
         )
+
+    @cached_property
+    def _loops(self) -> set[str]:
+        """The names of what loops run over."""
+        loops = (n for n in ast.walk(self.source.tree) if isinstance(n, ast.For))
+        return {each.id for n in loops for each in ast.walk(n.target) if isinstance(each, ast.Name)}
 
     def _says_something(self, variable: Variable) -> bool:
         return variable not in self._replay.gradient.states and self._gradients.get(variable, True)

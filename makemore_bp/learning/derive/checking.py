@@ -196,20 +196,27 @@ class _Check:
         report, note = _measured(gradient, true)
         if report.status in RIGHT:
             return Finding(gradient, report, note=note)
-        forward = set(self.forward[gradient.loss])
-        replayed = Replay(self.program, gradient, self.given, forward)
+        replayed = self._replay(gradient)
         if self._follows(replayed, true):
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        if replayed.helpers() & suspected:
+        made = gradient.final.step and gradient.final.step.moment
+        statement = made and made.node
+        if replayed.helpers() & suspected or (statement is not None and statement in suspected):
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
         truth = self.truths[gradient.loss]
+        alike = [self._replay(g) for g in self.gradients if _made_alike(g, gradient)]
         told = Suspicion(
-            self.program, replayed, truth, self.gradients, self._named(gradient.loss)
+            self.program, replayed, truth, self.gradients, self._named(gradient.loss), alike
         ).diagnosis()
         if (told.line, told.kind) in suspected:
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        suspected |= {*replayed.helpers(), (told.line, told.kind)}
+        suspected |= {*replayed.helpers(), (told.line, told.kind), statement}
         return Finding(gradient, replace(report, diagnosis=told.as_json()), told, note)
+
+    def _replay(self, gradient: Gradient) -> Replay:
+        forward = set(self.forward[gradient.loss])
+        given = {g.final: self.given[g.final] for g in self.gradients if g.of is not gradient.of}
+        return Replay(self.program, gradient, given, forward)
 
     def _named(self, loss: Variable) -> NamedTruth:
         if loss not in self.named:
@@ -230,6 +237,14 @@ class _Check:
         for gradient in self.gradients:
             if gradient.final in read and gradient is not replayed.gradient:
                 yield gradient.final.value.shape != gradient.of.value.shape
+
+
+def _made_alike(one: Gradient, other: Gradient) -> bool:
+    """Whether two gradients are made by one statement, in two rounds of a loop or two calls."""
+    if one is other or one.loss is not other.loss or one.of is other.of:
+        return False
+    made, also = (g.final.step and g.final.step.moment for g in (one, other))
+    return made is not None and also is not None and made.node is also.node and made is not also
 
 
 def _hands(check: _Check, variable: Variable) -> bool:

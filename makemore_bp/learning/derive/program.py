@@ -33,6 +33,7 @@ class Binding:
     line: int
     source: str
     own: bool = True
+    moment: Moment | None = None
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ First what the order of events shows; then a repair, or what the value shows, as
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,15 +21,20 @@ from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind
 from makemore_bp.learning.diagnosis.mistake import mistake, unknown, with_shapes
 from makemore_bp.learning.diagnosis.named import Case
 from makemore_bp.learning.diagnosis.repair import Repairs
+from makemore_bp.learning.diagnosis.replay import Change
+
+MOST = 4  # rounds or calls in which a repair is tried as well
 
 
 class Suspicion:
     """One gradient that is wrong, and what may be wrong about it."""
 
     def __init__(self, program: Program, replay: Replay, truth: LocalTruth,
-                 gradients: Sequence[Gradient], named: NamedTruth) -> None:  # fmt: skip
+                 gradients: Sequence[Gradient], named: NamedTruth,
+                 alike: Sequence[Replay]) -> None:  # fmt: skip
+        """alike: the gradients that the same statement makes, in other rounds or calls."""
         self._program, self._replay, self._truth = program, replay, truth
-        self._gradients, self._named = gradients, named
+        self._gradients, self._named, self._alike = gradients, named, alike
         self._own = replay.gradient
         self._true = truth.measured(self._own.of)
         readers = [step for step in truth.steps if self._own.of in step.depends]
@@ -41,30 +46,46 @@ class Suspicion:
         return (
             self._aliased()
             or self._too_early()
-            or self._overwritten()
             or self._exchanged()
             or self._mistake()
         )
 
     def _mistake(self) -> Diagnosis:
+        found = [self._in(bench) for bench in self._benches(self._replay)]
+        repaired = [told for told in found if told.repair is not None]
+        known = [told for told in found if told.kind is not Kind.unknown]
+        likely = [*repaired, self._overwritten(), *known, unknown(self._hint, self._line())]
+        told = next(each for each in likely if each is not None)
+        value = self._value()
+        return with_shapes(told, self._own.shown, self._own.of.hint, value, self._true.value)
+
+    def _benches(self, replay: Replay) -> Iterator[Bench]:
         states = {v: self._is_something(g) for g in self._gradients for v in g.states}
-        told = None
-        for bench in benches(self._program, self._replay, states):
-            found = mistake(
-                Repairs(bench, bench.run, self._is_true), self._case(bench), self._hint, self._line
-            )
-            if told is None or (told.kind is Kind.unknown or (found.repair and not told.repair)):
-                told = found
-            if told.repair is not None:
-                break
-        if told is None:
-            told = unknown(self._hint, self._line())
-        return with_shapes(
-            told, self._own.shown, self._own.of.hint, self._value(), self._true.value
-        )
+        return benches(self._program, replay, states)
+
+    def _in(self, bench: Bench) -> Diagnosis:
+        """What is wrong with the statements of one block."""
+        others = [
+            (other, self._truth.measured(replay.gradient.of))
+            for replay in self._alike[:MOST]
+            for other in self._benches(replay)
+            if other.statements == bench.statements
+        ]
+
+        def run(*changes: Change | None) -> Tensor | None:
+            value = bench.run(*changes)
+            if not self._is_true(value):
+                return value
+            again = ((other.run(*changes), true) for other, true in others)
+            return value if all(v is not None and true.allows(v) for v, true in again) else None
+
+        repairs = Repairs(bench, run, self._is_true)
+        return mistake(repairs, self._case(bench), self._hint, self._line)
 
     def _line(self) -> int:
-        return self._own.final.line
+        """The statement that made the gradient, or gave it its name."""
+        last = self._replay.moments()[-1:]
+        return last[0].node.lineno if last and last[0].node is not None else self._own.final.line
 
     def _is_true(self, value: Tensor | None) -> bool:
         return value is not None and self._true.allows(value)
@@ -142,7 +163,7 @@ class Suspicion:
         if not alike or not self._is_true(torch.stack(rounds).sum(0)):
             return None
         said = f"{self._own.shown} is assigned (=) where it must be added to (+=)."
-        return Diagnosis(Kind.overwritten, said, self._hint, self._own.states[0].line)
+        return Diagnosis(Kind.overwritten, said, self._hint, self._own.final.line)
 
     def _exchanged(self) -> Diagnosis | None:
         """Two gradients of one shape changed places."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from makemore_bp.learning.derive.flatten import Flattener
 from makemore_bp.learning.derive.instrument import leaves, number
 from makemore_bp.learning.derive.ledger import Ledger
-from makemore_bp.learning.derive.moments import Moment
 from makemore_bp.learning.derive.program import Program, Reference, Step, Variable
 
 
@@ -34,7 +33,6 @@ class Tracker(Ledger):
         super().__init__(program)
         self.names = program.names
         self.scopes = [Scope(0)]
-        self.moments: list[Moment] = []
         self._counts = _bindings(tree)
         self._flattener = Flattener(self)
 

@@ -157,6 +157,11 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
             text = f"{old} is used where {name} belongs"
             yield named(name), kind, text, 2 if name in words.said else 2.2
     if spot.index:
+        for step, op in (("+ 1", ast.Add()), ("- 1", ast.Sub())):
+            text = f"{old} stands where {old} {step} belongs: it is one off"
+            beside = isinstance(spot.parent, ast.BinOp)
+            if not beside and not isinstance(spot.parent, ast.Call) and old in words.integers:
+                yield ast.BinOp(node, op, ast.Constant(1)), Kind.place, text, 2.3
         return
     mask = ast.Compare(node, [ast.Gt()], [ast.Constant(0)])
     text = f"{old} itself is used where its sign, {old} > 0, belongs (the slope of relu)"
