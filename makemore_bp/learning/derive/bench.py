@@ -20,11 +20,13 @@ from makemore_bp.learning.derive.program import Program, Variable
 from makemore_bp.learning.derive.replay import Replay
 from makemore_bp.learning.diagnosis.edits import Words
 from makemore_bp.learning.diagnosis.replay import Change, execute
+from makemore_bp.learning.diagnosis.shapes import is_length
 from makemore_bp.learning.diagnosis.walk import exchanged
 from makemore_bp.learning.diagnosis.world import as_number
 from makemore_bp.learning.trace import Source
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
+_LONG = 24  # letters of an expression that may be meant in place of another
 _RESULT = "__result__"
 
 
@@ -94,15 +96,21 @@ class Bench:
                  and isinstance(n.ctx, ast.Store)]  # fmt: skip
         if isinstance(site, ast.FunctionDef):
             inner += [argument.arg for argument in site.args.args]
+        sizes = tuple(n for n, v in numbers.items() if v not in (0, 1) and n not in self._loops)
         integers = [n for n, v in numbers.items() if type(v) is int]
         own = self._replay.gradient
         return Words(
-            floats=list(dict.fromkeys([*floats, *inner])),
+            floats=list(dict.fromkeys([*floats, *inner, *self._parts(floats)])),
             gradients=frozenset(text for text, v in known if v in self._gradients),
             integers=list(dict.fromkeys([*whole, *integers, *inner])),
             tensor=own.of.hint,
             said=frozenset(n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name)),
-            sizes=tuple(n for n, v in numbers.items() if v not in (0, 1) and n not in self._loops),
+            sizes=sizes,
+            factors=(
+                "2",
+                "0.5",
+                *(f"{one}{n}" for n in (*sizes, *self._lengths) for one in ("1/", "")),
+            ),
         )
 
     @cached_property
@@ -110,6 +118,26 @@ class Bench:
         """The names of what loops run over."""
         loops = (n for n in ast.walk(self.source.tree) if isinstance(n, ast.For))
         return {each.id for n in loops for each in ast.walk(n.target) if isinstance(each, ast.Name)}
+
+    @cached_property
+    def _lengths(self) -> list[str]:
+        """Lengths as the file writes them: ``len(x)``, ``x.shape[0]``."""
+        found = [ast.unparse(n) for n in ast.walk(self.source.tree) if is_length(n)]
+        return list(dict.fromkeys(text for text in found if len(text) < _LONG))
+
+    def _parts(self, floats: Sequence[str]) -> Iterator[str]:
+        """Tensors as the file reads them: ``h[:, None]``, ``u.unsqueeze(1)``."""
+        for node in ast.walk(self.source.tree):
+            match node:
+                case (
+                    ast.Subscript(value=ast.Name(id=name))
+                    | ast.Call(
+                        func=ast.Attribute(value=ast.Name(id=name), attr="unsqueeze" | "transpose")
+                    )
+                ):
+                    stored = isinstance(getattr(node, "ctx", None), ast.Store)
+                    if name in floats and not stored:
+                        yield ast.unparse(node)
 
     def _says_something(self, variable: Variable) -> bool:
         return variable not in self._replay.gradient.states and self._gradients.get(variable, True)

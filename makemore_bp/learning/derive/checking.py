@@ -130,6 +130,7 @@ class _Check:
         self.named: dict[Variable, NamedTruth] = {}
         self._pair()
         self.gradients = list(self._joined())
+        self.gradients = list(self._in_use())
         self.given = {g.final: _like(self._true(g).value, g.final.value) for g in self.gradients}
 
     def result(self) -> OwnCheck:
@@ -190,6 +191,16 @@ class _Check:
                     elif earlier.name == later.name:
                         left_out.add(later)
         return (gradient for gradient in self.gradients if gradient not in left_out)
+
+    def _in_use(self) -> Iterator[Gradient]:
+        """Without those that are wrong and lost: nothing reads them before the name is given to
+        another, as in ``dW = x.T @ dz`` and then ``dW = penalty`` for ``+=``."""
+        read = {v for x in self.program.variables if x.step is not None for v in x.step.reads}
+        last = {(g.name, g.scope, g.of): g for g in self.gradients}
+        for gradient in self.gradients:
+            lost = last[gradient.name, gradient.scope, gradient.of] is not gradient
+            if not lost or gradient.final in read or _fits(self._true(gradient), gradient):
+                yield gradient
 
     def _finding(self, gradient: Gradient, suspected: set[object]) -> Finding:
         true = self._true(gradient)

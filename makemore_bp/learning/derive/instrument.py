@@ -72,8 +72,8 @@ class _Hooks(ast.NodeTransformer):
             return changed
         return _at(node, _call(SEE, node, changed))
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.JoinedStr:
-        return node
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        return _at(node, _call(SEE, node, node))  # a key, as in acts[f"h{k}"]
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         body = self.visit(node.body)

@@ -38,9 +38,7 @@ class Recorder(Tracker):
         super().__init__(program, self.tree)
         self.top = 0
         self._scope_count = 0
-        self._parents = {
-            child: node for node in self.nodes for child in ast.iter_child_nodes(node)
-        }
+        self._parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
         self._often: Counter[int] = Counter()
         self.hooks: dict[str, Any] = {
             instrument.AT: self._at,

@@ -31,7 +31,7 @@ class Replay:
         forward: frozenset[Variable] | set[Variable],
     ) -> None:
         self.gradient = gradient
-        own = set(gradient.states)
+        own = {gradient.final} | {v for v in gradient.states if v not in given}
         self._given = {v: t for v, t in given.items() if v not in own}
         self._forward = forward
         self._space = program.namespace()

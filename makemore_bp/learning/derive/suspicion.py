@@ -43,12 +43,7 @@ class Suspicion:
 
     def diagnosis(self) -> Diagnosis:
         """The likeliest mistake."""
-        return (
-            self._aliased()
-            or self._too_early()
-            or self._exchanged()
-            or self._mistake()
-        )
+        return self._aliased() or self._too_early() or self._exchanged() or self._mistake()
 
     def _mistake(self) -> Diagnosis:
         found = [self._in(bench) for bench in self._benches(self._replay)]
@@ -84,8 +79,9 @@ class Suspicion:
 
     def _line(self) -> int:
         """The statement that made the gradient, or gave it its name."""
-        last = self._replay.moments()[-1:]
-        return last[0].node.lineno if last and last[0].node is not None else self._own.final.line
+        made = {step.moment for step in self._replay.steps}
+        named = [m.node for m in self._replay.moments() if m not in made and m.node is not None]
+        return named[-1].lineno if named else self._own.final.line
 
     def _is_true(self, value: Tensor | None) -> bool:
         return value is not None and self._true.allows(value)
@@ -111,7 +107,9 @@ class Suspicion:
         if value is None:
             return None
         words = bench.nodes[-1].names or {}
-        sizes = {n: float(v) for n, v in words.items() if type(v) in (int, float) and v not in (0, 1)}
+        sizes = {
+            n: float(v) for n, v in words.items() if type(v) in (int, float) and v not in (0, 1)
+        }
         tensors = {
             n: v.value.double()
             for n, v in words.items()

@@ -37,7 +37,8 @@ class Edit:
 class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
     them), what may be an index, and the tensor whose gradient is made; ``said`` are the names that
-    the script uses at all; sizes: the names of plain numbers."""
+    the script uses at all; sizes: the names of plain numbers; factors: numbers that may be missing
+    as factors."""
 
     floats: Sequence[str]
     gradients: frozenset[str]
@@ -45,6 +46,7 @@ class Words:
     tensor: str
     said: frozenset[str]
     sizes: Sequence[str] = SIZES
+    factors: Sequence[str] = ("1/n", "n", "1/(n - 1)", "n/(n - 1)", "(n - 1)", "2", "0.5", "1/n**2")
 
 
 def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:
@@ -57,7 +59,8 @@ def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> 
         for new, kind, text, cost in operations.changes(spot, words, show):
             if spot.loop and kind is Kind.place:
                 kind, text = Kind.missing_term, f"the loop does not come to all: {text}"
-            yield Edit(spot.put(new), spot.node, new, kind, text, cost)
+            unlikely = 1.5 if spot.length else 0
+            yield Edit(spot.put(new), spot.node, new, kind, text, cost + unlikely)
 
 
 def _keeps(spot: Spot) -> bool:
@@ -142,6 +145,14 @@ def _assigned(statement: ast.Assign, target: Any, show: Callable[[ast.AST], str]
     yield (
         ast.AugAssign(target, ast.Sub(), statement.value), statement, Kind.overwritten, text, 3
     )  # fmt: skip
+    if isinstance(target, ast.Subscript):
+        whole = copy.copy(target.value)
+        whole.ctx = ast.Load()
+        added = ast.Attribute(whole, "index_add_", ast.Load())
+        call = ast.Call(added, [ast.Constant(0), target.slice, statement.value], [])
+        text = f"{name} is assigned (=), so of all that comes to one place only the last counts; " \
+               "index_add_ adds"  # fmt: skip
+        yield ast.Expr(call), statement, Kind.overwritten, text, 1.5
 
 
 def _exchanged(statement: ast.Assign, target: ast.Tuple, show: Callable[[ast.AST], str]) -> Changed:

@@ -62,8 +62,8 @@ def _factors(spot: Spot, words: Words, show: Show) -> Changes:
 
 
 def _plain_factors(words: Words) -> Iterator[tuple[ast.expr, str]]:
-    for text in ("1/n", "n", "1/(n - 1)", "n/(n - 1)", "(n - 1)", "2", "0.5", "1/n**2"):
-        if "n" not in text or "n" in words.integers:
+    for text in words.factors:
+        if "n" not in words.sizes or "n" not in text or "n" in words.integers:
             yield ast.parse(text, mode="eval").body, text
 
 

@@ -109,7 +109,7 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
             text = f"the index {value} is always the same one where {name} belongs"
             yield named(name), Kind.place, text, 2.5
         for other in (value + 1, value - 1, 0, 1, 2):
-            if other != value and other >= 0:
+            if other != value and other >= (-1 if spot.loop else 0):
                 text = f"the index {value} is off"
                 yield ast.Constant(other), Kind.place, text, 2
         return

@@ -14,10 +14,26 @@ _PLAIN = (
 
 def is_number(node: ast.expr, sizes: Sequence[str] = SIZES) -> bool:
     """Whether it is a plain number, made of constants and sizes."""
+    if isinstance(node, ast.BinOp):
+        return is_number(node.left, sizes) and is_number(node.right, sizes)
+    if is_length(node):
+        return True
     return all(
         isinstance(part, _PLAIN) or (isinstance(part, ast.Name) and part.id in sizes)
         for part in ast.walk(node)
     )
+
+
+def is_length(node: ast.AST) -> bool:
+    """Whether it is ``len(x)``, ``x.numel()``, ``x.size(0)`` or ``x.shape[0]``."""
+    match node:
+        case (
+            ast.Call(func=ast.Name(id="len")) | ast.Call(func=ast.Attribute(attr="numel" | "size"))
+        ):
+            return True
+        case ast.Subscript(value=ast.Attribute(attr="shape")):
+            return True
+    return False
 
 
 def is_size(node: ast.expr, sizes: Sequence[str] = SIZES) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from makemore_bp.learning.diagnosis.shapes import is_length
+
 REDUCTIONS = {"sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "softmax",
               "log_softmax", "argmax", "norm", "logsumexp", "cumsum"}  # fmt: skip
 
@@ -29,6 +31,7 @@ class Spot:
     called: bool = False
     stored: bool = False
     loop: bool = False
+    length: bool = False
 
 
 def spots(statement: ast.stmt) -> Iterator[Spot]:
@@ -76,6 +79,7 @@ def _spot(part: ast.expr, put: Any, parent: ast.AST, field: str, around: Spot) -
         or (isinstance(getattr(parent, "ctx", None), ast.Store) and field == "value")
         or (isinstance(parent, ast.Attribute) and parent.attr.endswith("_")),
         loop=around.loop or (isinstance(parent, ast.For) and field == "iter"),
+        length=around.length or is_length(parent),
     )  # fmt: skip
 
 
