@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from makemore_bp.learning.derive.moments import Moment, Thing, paths, same, thawed
+from makemore_bp.learning.derive.moments import Moment, Thawing, Thing, paths, same
 from makemore_bp.learning.derive.program import Program, Variable
 from makemore_bp.learning.derive.replay import Replay
 from makemore_bp.learning.diagnosis.edits import Words
@@ -231,6 +231,7 @@ def _catch_up(
 ) -> None:  # fmt: skip
     """Gives names what the statements in between, which are not run again, have made of them."""
     kinds = {name: names[name] for name in defined if isinstance(names[name], type)}
+    thawing = Thawing(tensor, kinds)
     for name, value in now.items():
         if (name in seen and same(seen[name], value)) or (name in defined and callable(value)):
             continue
@@ -239,9 +240,9 @@ def _catch_up(
             old, new = _entries(seen[name]), _entries(value)
             changed = {k: v for k, v in new.items() if k not in old or not same(old[k], v)}
             entries = kept if isinstance(kept, dict) else vars(kept)
-            entries.update({k: thawed(v, tensor, kinds) for k, v in changed.items()})
+            entries.update({k: thawing.thawed(v) for k, v in changed.items()})
         else:
-            names[name] = thawed(value, tensor, kinds)
+            names[name] = thawing.thawed(value)
 
 
 def _entries(value: Any) -> Mapping[Any, Any]:

@@ -131,7 +131,9 @@ class _Check:
         self._pair()
         self.gradients = list(self._joined())
         self.gradients = list(self._in_use())
-        self.given = {g.final: _like(self._true(g).value, g.final.value) for g in self.gradients}
+        self.given = {g: _like(self._true(g).value, g.final.value) for g in self.gradients}
+
+        self._settle()
 
     def result(self) -> OwnCheck:
         findings: list[Finding] = []
@@ -224,9 +226,29 @@ class _Check:
         suspected |= {*replayed.helpers(), (told.line, told.kind), statement}
         return Finding(gradient, replace(report, diagnosis=told.as_json()), told, note)
 
+    def _settle(self) -> None:
+        """Gradients of one name in a loop that are wrong belong to the tensors whose gradients they
+        would be, were all that flows in right."""
+        for gradient in self.gradients:
+            truth = self.truths[gradient.loss]
+            if len(gradient.others) < 2 or _fits(self._true(gradient), gradient):
+                continue
+            belongs = gradient.of
+            for variable in (v for v in gradient.others if v in truth.gradients):
+                gradient.of = variable
+                if self._follows(self._replay(gradient), self._true(gradient)):
+                    break
+            else:
+                gradient.of = belongs
+
     def _replay(self, gradient: Gradient) -> Replay:
         forward = set(self.forward[gradient.loss])
-        given = {g.final: self.given[g.final] for g in self.gradients if g.of is not gradient.of}
+        given = {
+            g.final: self.given[g]
+            for g in self.gradients
+            if g.of is not gradient.of
+            and (g.final is not gradient.final or _since(g) < _since(gradient))
+        }
         return Replay(self.program, gradient, given, forward)
 
     def _named(self, loss: Variable) -> NamedTruth:
@@ -248,6 +270,12 @@ class _Check:
         for gradient in self.gradients:
             if gradient.final in read and gradient is not replayed.gradient:
                 yield gradient.final.value.shape != gradient.of.value.shape
+
+
+def _since(gradient: Gradient) -> int:
+    """When the gradient's value got this name."""
+    times = [b.time for b in gradient.final.bindings if b.name == gradient.name]
+    return min(times, default=gradient.final.time)
 
 
 def _made_alike(one: Gradient, other: Gradient) -> bool:

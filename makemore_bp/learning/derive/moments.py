@@ -7,7 +7,6 @@ others. Lists, dictionaries and objects of the file's own classes are looked int
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,36 +49,59 @@ class Thing:
     values: Mapping[str, Any]
 
 
-def frozen(value: Any, variable: Callable[[Tensor], Any], depth: int = _DEPTH) -> Any:
-    """A value with variables in place of its tensors."""
-    if isinstance(value, Tensor):
-        return variable(value)
-    if not depth or isinstance(value, int | float | str | type):
+class Freezing:
+    """Values with variables in place of their tensors; what is one object stays one."""
+
+    def __init__(self, variable: Callable[[Tensor], Any]) -> None:
+        self._variable = variable
+        self._known: dict[int, Any] = {}
+
+    def frozen(self, value: Any, depth: int = _DEPTH) -> Any:
+        """The value as it is at this moment."""
+        if isinstance(value, Tensor):
+            return self._variable(value)
+        if not depth or isinstance(value, int | float | str | type):
+            return value
+        if id(value) not in self._known:
+            self._known[id(value)] = self._looked_into(value, depth - 1)
+        return self._known[id(value)]
+
+    def _looked_into(self, value: Any, depth: int) -> Any:
+        if isinstance(value, dict) and len(value) <= _ENTRIES:
+            return {key: self.frozen(each, depth) for key, each in value.items()}
+        if type(value) in (list, tuple) and len(value) <= _ENTRIES:
+            return type(value)(self.frozen(each, depth) for each in value)
+        if _own(value):
+            return Thing(type(value), {k: self.frozen(v, depth) for k, v in vars(value).items()})
         return value
-    if isinstance(value, dict) and len(value) <= _ENTRIES:
-        return {key: frozen(each, variable, depth - 1) for key, each in value.items()}
-    if type(value) in (list, tuple) and len(value) <= _ENTRIES:
-        return type(value)(frozen(each, variable, depth - 1) for each in value)
-    if _own(value):
-        values = {k: frozen(each, variable, depth - 1) for k, each in vars(value).items()}
-        return Thing(type(value), values)
-    return value
 
 
-def thawed(value: Any, tensor: Callable[[Variable], Tensor], kinds: Mapping[str, type]) -> Any:
+class Thawing:
     """The same with tensors again, those that ``tensor`` gives; ``kinds`` are classes that take the
     place of those with the same names."""
-    if isinstance(value, Variable):
-        return tensor(value)
-    if type(value) is dict:
-        return {key: thawed(each, tensor, kinds) for key, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(thawed(each, tensor, kinds) for each in value)
-    if isinstance(value, Thing):
-        made: Any = object.__new__(kinds.get(value.kind.__name__, value.kind))
-        made.__dict__.update({k: thawed(each, tensor, kinds) for k, each in value.values.items()})
-        return made
-    return copy.copy(value) if type(value) in (set, bytearray) else value
+
+    def __init__(self, tensor: Callable[[Variable], Tensor], kinds: Mapping[str, type]) -> None:
+        self._tensor, self._kinds = tensor, kinds
+        self._known: dict[int, Any] = {}
+
+    def thawed(self, value: Any) -> Any:
+        """A value that statements may change."""
+        if isinstance(value, Variable):
+            return self._tensor(value)
+        if type(value) not in (dict, list, tuple, set, Thing):
+            return value
+        if id(value) not in self._known:
+            self._known[id(value)] = self._made(value)
+        return self._known[id(value)]
+
+    def _made(self, value: Any) -> Any:
+        if isinstance(value, Thing):
+            made: Any = object.__new__(self._kinds.get(value.kind.__name__, value.kind))
+            made.__dict__.update(self._made(value.values))
+            return made
+        if type(value) is dict:
+            return {key: self.thawed(each) for key, each in value.items()}
+        return type(value)(self.thawed(each) for each in value)
 
 
 def _own(value: Any) -> bool:

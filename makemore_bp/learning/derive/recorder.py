@@ -20,7 +20,7 @@ from torch import Tensor
 from makemore_bp.learning.derive import instrument
 from makemore_bp.learning.derive.instrument import instrumented, leaves, number, numbered
 from makemore_bp.learning.derive.ledger import Enough
-from makemore_bp.learning.derive.moments import EACH, MOST, Moment, frozen
+from makemore_bp.learning.derive.moments import EACH, MOST, Freezing, Moment
 from makemore_bp.learning.derive.program import Program, Variable
 from makemore_bp.learning.derive.tracker import Scope, Tracker, hint_of
 
@@ -89,8 +89,9 @@ class Recorder(Tracker):
         """Takes down what names lead to."""
         if len(self.program.moments) < MOST:
             names = local if local is self.names else {**self.names, **local}
+            freezing = Freezing(self._state)
             moment.names = {
-                name: frozen(value, self._state)
+                name: freezing.frozen(value)
                 for name, value in names.items()
                 if name not in self.hooks
             }

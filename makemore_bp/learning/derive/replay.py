@@ -31,8 +31,7 @@ class Replay:
         forward: frozenset[Variable] | set[Variable],
     ) -> None:
         self.gradient = gradient
-        own = {gradient.final} | {v for v in gradient.states if v not in given}
-        self._given = {v: t for v, t in given.items() if v not in own}
+        self._given = dict(given)
         self._forward = forward
         self._space = program.namespace()
         self.steps = list(self._own_steps(gradient.final, set()))

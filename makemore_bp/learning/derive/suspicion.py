@@ -49,7 +49,8 @@ class Suspicion:
         found = [self._in(bench) for bench in self._benches(self._replay)]
         repaired = [told for told in found if told.repair is not None]
         known = [told for told in found if told.kind is not Kind.unknown]
-        likely = [*repaired, self._overwritten(), *known, unknown(self._hint, self._line())]
+        rest = self._exchanged(), self._overwritten()
+        likely = [*repaired, *rest, *known, unknown(self._hint, self._line())]
         told = next(each for each in likely if each is not None)
         value = self._value()
         return with_shapes(told, self._own.shown, self._own.of.hint, value, self._true.value)

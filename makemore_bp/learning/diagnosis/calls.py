@@ -305,7 +305,7 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
         for name in words.floats:
             text = f"{shown} stands where {name} belongs"
             yield named(name), Kind.wrong_input, text, 3.2
-    if isinstance(node, ast.Call | ast.Attribute):
+    if isinstance(node, ast.Call | ast.Attribute | ast.Name):
         for first, second in ((1, 2), (0, 2)):
             turned = ast.Call(
                 ast.Attribute(node, "transpose", ast.Load()),

@@ -31,6 +31,9 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
         return
     if not is_number(node, words.sizes):
         yield turned(node), Kind.transposed, f"{show(node)} is not transposed", 2.5
+        last = ast.Attribute(node, "mT", ast.Load())
+        text = f"the last two axes of {show(node)} are not exchanged"
+        yield last, Kind.transposed, text, 2.7
         yield from calls.around(spot, words, show)
         epsilon = ast.BinOp(node, ast.Add(), ast.Constant(EPS))
         text = f"epsilon is not added to {show(node)}, as the forward pass does"
