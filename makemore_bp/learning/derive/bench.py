@@ -8,6 +8,7 @@ whatever the file made of it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ from makemore_bp.learning.diagnosis.replay import Change, execute
 from makemore_bp.learning.diagnosis.shapes import is_length
 from makemore_bp.learning.diagnosis.walk import exchanged
 from makemore_bp.learning.diagnosis.world import as_number
+from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.trace import Source
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
@@ -129,14 +131,12 @@ class Bench:
         """Tensors as the file reads them: ``h[:, None]``, ``u.unsqueeze(1)``."""
         for node in ast.walk(self.source.tree):
             match node:
-                case (
-                    ast.Subscript(value=ast.Name(id=name))
-                    | ast.Call(
-                        func=ast.Attribute(value=ast.Name(id=name), attr="unsqueeze" | "transpose")
-                    )
-                ):
-                    stored = isinstance(getattr(node, "ctx", None), ast.Store)
-                    if name in floats and not stored:
+                case ast.Subscript(value=ast.Name(id=name), slice=place, ctx=ast.Load()):
+                    computed = isinstance(place, ast.JoinedStr)  # a key, as in acts[f"h{k}"]
+                    if name in floats or computed:
+                        yield ast.unparse(node)
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)):
+                    if name in floats and method in ("unsqueeze", "transpose"):
                         yield ast.unparse(node)
 
     def _says_something(self, variable: Variable) -> bool:
@@ -182,9 +182,12 @@ class Bench:
     @cached_property
     def _reading(self) -> str | None:
         """An expression that leads to the gradient when the statements are done."""
-        final = self._replay.gradient.final
-        after = self._afters[-1] or {}
-        return min((t for t, v in paths(after, 3) if v is final), key=len, default=None)
+        own = self._replay.gradient
+        changed = {n for unit in self.nodes if unit.node for n in changed_by_name(unit.node)}
+        found = [t for t, v in paths(self._afters[-1] or {}, 3) if v is own.final]
+        roots = {text: re.split(r"\W", text)[0] for text in found}
+        likely = sorted(found, key=lambda t: (t != own.shown, roots[t] not in changed, len(t)))
+        return next(iter(likely), None)
 
     def _statement(self, unit: Moment, changes: tuple[Change, ...]) -> ast.stmt:
         assert unit.node is not None

@@ -210,7 +210,8 @@ class _Check:
         if report.status in RIGHT:
             return Finding(gradient, report, note=note)
         replayed = self._replay(gradient)
-        if self._follows(replayed, true):
+        again = self._replay(gradient, latest=True)
+        if self._follows(replayed, true) or self._follows(again, true):
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
         made = gradient.final.step and gradient.final.step.moment
         statement = made and made.node
@@ -241,11 +242,12 @@ class _Check:
             else:
                 gradient.of = belongs
 
-    def _replay(self, gradient: Gradient) -> Replay:
+    def _replay(self, gradient: Gradient, latest: bool = False) -> Replay:
+        """Where two gradients are one tensor, it is the true one of the first; or of the last."""
         forward = set(self.forward[gradient.loss])
         given = {
             g.final: self.given[g]
-            for g in self.gradients
+            for g in sorted(self.gradients, key=_since, reverse=not latest)
             if g.of is not gradient.of
             and (g.final is not gradient.final or _since(g) < _since(gradient))
         }
