@@ -21,7 +21,7 @@ _ENTRIES = 200  # of a list or dictionary that is looked into
 _DEPTH = 4
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Moment:
     """A statement that is about to be executed; none as a function or the file ends. around: the
     statement during which it is, a loop or one that calls a function; round: how often the body of

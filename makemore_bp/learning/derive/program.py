@@ -141,7 +141,7 @@ class Program:
     names: dict[str, Any] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list, repr=False)
 
     def steps_to(self, loss: Variable) -> list[Step]:
         """The steps that the loss depends on, in the order in which they ran."""
