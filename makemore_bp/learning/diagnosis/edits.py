@@ -33,10 +33,10 @@ class Edit:
 @dataclass(frozen=True)
 class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
-    them), what may be an index, and the tensor whose gradient is made; ``said`` are the names that
-    the script uses at all."""
+    them) with their shapes where they are known, what may be an index, and the tensor whose
+    gradient is made; ``said`` are the names that the script uses at all."""
 
-    floats: Sequence[str]
+    floats: Mapping[str, tuple[int, ...] | None]
     gradients: frozenset[str]
     integers: Sequence[str]
     tensor: str

@@ -103,8 +103,9 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
         return
     if spot.index and isinstance(value, int):
         for name in words.integers:
-            text = f"the index {value} is always the same one where {name} belongs"
-            yield named(name), Kind.place, text, 2.5
+            if name not in SIZES:
+                text = f"the index {value} is always the same one where {name} belongs"
+                yield named(name), Kind.place, text, 1.9
         for other in (value + 1, value - 1, 0, 1, 2):
             if other != value and other >= 0:
                 text = f"the index {value} is off"
@@ -152,11 +153,18 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
         if name != old:
             kind = Kind.place if spot.index else Kind.wrong_input
             text = f"{old} is used where {name} belongs"
-            yield named(name), kind, text, 2 if name in words.said else 2.2
+            cost = 2 if name in words.said else 2.2
+            yield named(name), kind, text, cost + (0 if _alike(old, name, words) else 0.3)
     if spot.index:
         return
     text = f"the start {old} is not zero: what is added to it is added to its own values"
     yield torch_call("zeros_like", node), Kind.start, text, 3
+
+
+def _alike(one: str, other: str, words: Words) -> bool:
+    """Whether two names may stand for one another by their shapes."""
+    shapes = words.floats.get(one), words.floats.get(other)
+    return None in shapes or shapes[0] == shapes[1]
 
 
 def _size(old: str, words: Words) -> Changes:
@@ -186,6 +194,11 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
     for other in (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult):
         if not isinstance(op, other | ast.Pow | ast.Mod | ast.FloorDiv):
             yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, show)
+    if isinstance(op, ast.Add | ast.Sub) and isinstance(right, ast.Constant):
+        factor = f"{'-' if isinstance(op, ast.Sub) else ''}{show(right)}"
+        product = ast.BinOp(left, ast.Mult(), ast.parse(factor, mode="eval").body)
+        text = f"{show(right)} is {_OPERATORS[type(op)][1]} where {factor} must be multiplied in"
+        yield product, Kind.operation, text, 2.4
     yield from _left_out(spot, node, show)
     yield from regrouped(node, show)
     if isinstance(op, ast.Sub | ast.Div | ast.Pow):

@@ -148,21 +148,21 @@ class Repairs:
 
     def _words(self, site: ast.stmt, unit: Unit) -> Words:
         names = unit.before.names
+        own = self._bench.place.root
         inner = [
             node.id
             for node in ast.walk(site)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id != own
         ]
         if isinstance(site, ast.FunctionDef):
             inner += [argument.arg for argument in site.args.args]
-        own = self._bench.place.root
         floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
         integers = [n for n, v in names.items() if _is_integer(v)]
         tensors = self._bench.truth.gradients
         return Words(
-            floats=list(dict.fromkeys([*floats, *inner])),
+            floats={n: tuple(names[n].shape) if n in floats else None for n in (*floats, *inner)},
             gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
-            integers=list(dict.fromkeys([*integers, *inner])),
+            integers=list(dict.fromkeys([*inner, *integers])),
             tensor=self._bench.tensor,
             said=self._said,
         )
