@@ -66,6 +66,7 @@ class Source:
     kept: frozenset[str] = frozenset()
     statements: list[ast.stmt] = field(default_factory=list)
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
+    _segments: dict[ast.AST, str] = field(default_factory=dict)
 
     @classmethod
     def parsed(cls, text: str, path: str, tensors: Collection[str] = ()) -> Source:
@@ -86,7 +87,9 @@ class Source:
 
     def segment(self, node: ast.AST) -> str:
         """The text of a node as the learner wrote it."""
-        return ast.get_source_segment(self.text, node) or ""
+        if node not in self._segments:
+            self._segments[node] = ast.get_source_segment(self.text, node) or ""
+        return self._segments[node]
 
 
 @dataclass

@@ -218,6 +218,7 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         yield ast.BinOp(turned(right), op, left), Kind.transposed, text, 2.6
     if isinstance(op, ast.Pow):
         yield from _slope_of_power(node, show)
+    yield from _another_slope(node, show)
 
 
 def _other_operator(
@@ -263,6 +264,12 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
 
 def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple[Kind, str, float]:
     what = show(gone)
+    if (
+        isinstance(op, ast.Add | ast.Sub)
+        and isinstance(spot.node, ast.expr)
+        and is_number(spot.node)
+    ):
+        return Kind.factor, f"{what} does not belong in the number {show(spot.node)}", 2
     if isinstance(spot.parent, ast.Compare):
         return Kind.place, f"{what} does not belong there: it shifts the place", 2
     if spot.index:
@@ -290,6 +297,41 @@ def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
     power = ast.BinOp(node.left, ast.Pow(), exponent)
     text = f"the exponent {show(node.right)} must be lowered by one"
     yield power, Kind.missing_factor, text, 3
+
+
+_SLOPES = {
+    "the reciprocal": ("-1.0 / {x}**2", "-{x}**-2", "-1 * {x}**-2", "-1.0 * {x}**-2"),
+    "log": ("1.0 / {x}", "{x}**-1", "{x}**-1.0"),
+    "tanh": ("1.0 - {x}**2", "1 - {x} * {x}"),
+    "sigmoid": ("{x} * (1.0 - {x})", "(1.0 - {x}) * {x}"),
+    "the square": ("2.0 * {x}", "{x} * 2.0"),
+    "the square root": ("0.5 / {x}**0.5", "0.5 * {x}**-0.5"),
+}  # fmt: skip
+
+
+def _another_slope(node: ast.BinOp, show: Show) -> Changes:
+    """The slope of another function: 1 - x**2 for 1/x."""
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    written = _plainly(node)
+    if len(names) != 1:
+        return
+    (x,) = names
+    slopes = {of: [form.format(x=x) for form in forms] for of, forms in _SLOPES.items()}
+    is_slope_of = [of for of, forms in slopes.items() if written in map(_plain_text, forms)]
+    for of in is_slope_of[:1]:
+        text = f"{show(node)} is the slope of {of}, and another function stands in the forward pass"
+        for other, forms in slopes.items():
+            if other != of:
+                yield ast.parse(forms[0], mode="eval").body, Kind.operation, text, 2.4
+
+
+def _plain_text(text: str) -> str:
+    return _plainly(ast.parse(text, mode="eval").body)
+
+
+def _plainly(node: ast.AST) -> str:
+    """An expression as text in which 1 and 1.0 are the same."""
+    return ast.unparse(node).replace("1.0", "1").replace("2.0", "2")
 
 
 def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:
@@ -320,5 +362,5 @@ def _slice(node: ast.Slice, words: Words) -> Changes:
         text = "the slice leaves some out where all belong"
         yield ast.Slice(), Kind.place, text, 2
     elif "Yb" in words.integers:
-        text = "a colon takes every row for each target; [range(n), Yb] takes each row's own"
-        yield ast.parse("range(n)", mode="eval").body, Kind.wrong_input, text, 2
+        text = "a colon takes every row for each target, where each row has only one of its own"
+        yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2

@@ -37,9 +37,10 @@ class Found:
 
     @property
     def rank(self) -> tuple[float, int, int]:
-        """The likelier slip first; among equals the later line and the shorter change."""
-        new = len(ast.unparse(self.edit.new)) if self.edit.new is not None else 0
-        return self.edit.cost, new, self.order
+        """The likelier slip first; among equals the smaller change and the later line."""
+        new = ast.unparse(self.edit.new) if self.edit.new is not None else ""
+        old = ast.unparse(self.edit.old) if new else ""
+        return self.edit.cost, len(old) - len(new) if new in old else len(new), self.order
 
 
 class Repairs:
@@ -74,11 +75,11 @@ class Repairs:
     @cached_property
     def _candidates(self) -> list[Found]:
         """Every single change, the likelier first."""
-        found = [
-            Found(replace(edit, cost=edit.cost + self._shared(site)), site, order)
-            for order, (site, unit) in enumerate(self._sites())
-            for edit in edits(site, self._words(site, unit), self._shown)
-        ]
+        found = []
+        for order, (site, unit) in enumerate(self._sites()):
+            shared = self._shared(site)
+            for edit in edits(site, self._words(site, unit), self._shown):
+                found.append(Found(replace(edit, cost=edit.cost + shared), site, order))
         return sorted((*found, *self._superfluous()), key=lambda each: each.edit.cost)
 
     def _superfluous(self) -> Iterator[Found]:
@@ -200,7 +201,8 @@ class Repairs:
         raw = whole.encode()
         if getattr(old, "end_lineno", line) == line:
             end = getattr(old, "end_col_offset", len(raw))
-            after = _in_parentheses(found.edit, after)
+            if raw[column - 1 : column] + raw[end : end + 1] != b"()":
+                after = _in_parentheses(found.edit, after)
             whole = (raw[:column] + after.encode() + raw[end:]).decode()
         shown = len(raw[:column].decode(errors="replace")) + 1
         return Repair(line, shown, before, after, whole.strip())

@@ -137,7 +137,8 @@ class Bench:
             if not _execute(self._statements(index, changes), names):
                 return None
             unit = self.block.units[index]
-            for name in unit.changes | ({self.place.root} if unit.opaque else set()):
+            own = unit.changes - self._others(unit)
+            for name in own | ({self.place.root} if unit.opaque else set()):
                 if name in names:
                     made[name] = private(names[name])  # it may be a tensor of the world itself
             if index == upto:
@@ -255,6 +256,11 @@ class Bench:
 
     def _places(self, unit: Unit) -> dict[str, Place]:
         return places(unit.before.names, self.truth.gradients, self._told)
+
+    def _others(self, unit: Unit) -> set[str]:
+        """The names of other gradients after a unit: the world says what they are."""
+        after = places(unit.after.names, self.truth.gradients, self._told)
+        return {p.root for t, p in after.items() if t != self.tensor} - {self.place.root}
 
     def _given(self, unit: Unit) -> set[str]:
         """The names that are not the plan's to make: other gradients and what the script found."""
