@@ -88,7 +88,7 @@ MISTAKES = [
     (MLP, "dlogits / n", "dlogits / 2", "dlogits", "factor"),
     (MLP, "dlogits @ W2.T", "dlogits @ (-W2.T)", "dh", "sign"),
     (MLP, "db2 = dlogits.sum(0)", "db2 = dlogits.mean(0)", "db2", "factor"),
-    (MLP, "(1 - h**2) * dh", "(1 - h) * dh", "dz", "operation"),
+    (MLP, "(1 - h**2) * dh", "(1 - h) * dh", "dz", "missing-factor"),
     (MLP, "(1 - h**2) * dh", "dh.clone()", "dz", "missing-factor"),
     (MLP, "dW1 = X.T @ dz", "dW1 = X.T @ dh", "dW1", "wrong-input"),
     (RNN, "hs[t].T @ draw", "hs[t + 1].T @ draw", "dU", "index"),

@@ -91,7 +91,8 @@ class Bench:
     def words(self, site: ast.stmt, unit: Moment) -> Words:
         """The names that may stand in a statement."""
         known = [(text, v) for text, v in paths(unit.names or {}) if isinstance(v, Variable)]
-        floats = [text for text, v in known if v.differentiable and self._says_something(v)]
+        shapes = {t: tuple(v.value.shape) for t, v in known
+                  if v.differentiable and self._says_something(v)}  # fmt: skip
         whole = [text for text, v in known if not v.differentiable and v.value.dtype != torch.bool]
         numbers = {n: v for n, v in (unit.names or {}).items() if type(v) in (int, float)}
         inner = [n.id for n in ast.walk(site) if isinstance(n, ast.Name)
@@ -102,9 +103,9 @@ class Bench:
         integers = [n for n, v in numbers.items() if type(v) is int]
         own = self._replay.gradient
         return Words(
-            floats=list(dict.fromkeys([*floats, *inner, *self._parts(floats)])),
+            floats={**dict.fromkeys([*self._parts(shapes), *inner]), **shapes},
             gradients=frozenset(text for text, v in known if v in self._gradients),
-            integers=list(dict.fromkeys([*whole, *integers, *inner])),
+            integers=list(dict.fromkeys([*inner, *whole, *integers])),
             tensor=own.of.hint,
             said=frozenset(n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name)),
             sizes=sizes,
@@ -127,7 +128,7 @@ class Bench:
         found = [ast.unparse(n) for n in ast.walk(self.source.tree) if is_length(n)]
         return list(dict.fromkeys(text for text in found if len(text) < _LONG))
 
-    def _parts(self, floats: Sequence[str]) -> Iterator[str]:
+    def _parts(self, floats: Mapping[str, Any]) -> Iterator[str]:
         """Tensors as the file reads them: ``h[:, None]``, ``u.unsqueeze(1)``."""
         for node in ast.walk(self.source.tree):
             match node:

@@ -21,6 +21,7 @@ FUNCTIONS = ("exp", "log", "tanh", "sqrt", "rsqrt", "sigmoid", "relu", "abs", "s
              "expm1")  # fmt: skip
 STARTS = ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "zeros", "ones",
           "empty", "clone")  # fmt: skip
+_SOFTMAX = {"softmax": "log_softmax", "log_softmax": "softmax"}
 OPERATIONS = ("add", "sub", "mul", "div", "matmul")
 
 
@@ -33,6 +34,9 @@ def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
         yield from _function(node, name, subject, words, show)
     elif name in ("view", "reshape", "transpose", "permute", "flatten") and subject is not None:
         yield from _layout(node, name, subject, words, show)
+    elif name in _SOFTMAX:
+        text = f"{name} stands where {_SOFTMAX[name]} belongs"
+        yield _renamed(node, _SOFTMAX[name]), Kind.operation, text, 2
     elif name in OPERATIONS:
         yield from _operation(node, name, show)
     elif name in STARTS:
@@ -171,7 +175,7 @@ def _function(
             product = ast.BinOp(subject, ast.Mult(), ast.Name(other, ast.Load()))
             yield product, Kind.operation, text, 3.2
     text = f"{name} is applied to {inner}, where {inner} itself belongs"
-    yield subject, Kind.operation, text, 2.2
+    yield subject, Kind.operation, text, 1.9
     for other in FUNCTIONS:
         if other != name:
             text = f"{name} of {inner} stands where {other} belongs"

@@ -36,11 +36,11 @@ class Edit:
 @dataclass(frozen=True)
 class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
-    them), what may be an index, and the tensor whose gradient is made; ``said`` are the names that
-    the script uses at all; sizes: the names of plain numbers; factors: numbers that may be missing
-    as factors."""
+    them) with their shapes where they are known, what may be an index, and the tensor whose
+    gradient is made; ``said`` are the names that the script uses at all; sizes: the names of plain
+    numbers; factors: numbers that may be missing as factors."""
 
-    floats: Sequence[str]
+    floats: Mapping[str, tuple[int, ...] | None]
     gradients: frozenset[str]
     integers: Sequence[str]
     tensor: str

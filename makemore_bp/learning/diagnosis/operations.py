@@ -106,8 +106,9 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
         return
     if spot.index and isinstance(value, int):
         for name in words.integers:
-            text = f"the index {value} is always the same one where {name} belongs"
-            yield named(name), Kind.place, text, 2.5
+            if name not in words.sizes:
+                text = f"the index {value} is always the same one where {name} belongs"
+                yield named(name), Kind.place, text, 1.9
         for other in (value + 1, value - 1, 0, 1, 2):
             if other != value and other >= (-1 if spot.loop else 0):
                 text = f"the index {value} is off"
@@ -155,7 +156,8 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
         if name != old:
             kind = Kind.place if spot.index else Kind.wrong_input
             text = f"{old} is used where {name} belongs"
-            yield named(name), kind, text, 2 if name in words.said else 2.2
+            cost = 2 if name in words.said else 2.2
+            yield named(name), kind, text, cost + (0 if _alike(old, name, words) else 0.3)
     if spot.index:
         for step, op in (("+ 1", ast.Add()), ("- 1", ast.Sub())):
             text = f"{old} stands where {old} {step} belongs: it is one off"
@@ -191,6 +193,12 @@ def _comparison(spot: Spot, node: ast.Compare, show: Show) -> Changes:
         yield changed, _number_or(Kind.operation, spot), text, 2
 
 
+def _alike(one: str, other: str, words: Words) -> bool:
+    """Whether two names may stand for one another by their shapes."""
+    shapes = words.floats.get(one), words.floats.get(other)
+    return None in shapes or shapes[0] == shapes[1]
+
+
 def _size(old: str, words: Words) -> Changes:
     less = ast.BinOp(named(old), ast.Sub(), ast.Constant(1))
     yield less, Kind.factor, f"{old} stands where {old} - 1 belongs. {BESSEL}", 2
@@ -218,6 +226,11 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
     for other in (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult):
         if not isinstance(op, other | ast.Pow | ast.Mod | ast.FloorDiv):
             yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, words, show)
+    if isinstance(op, ast.Add | ast.Sub) and isinstance(right, ast.Constant):
+        factor = f"{'-' if isinstance(op, ast.Sub) else ''}{show(right)}"
+        product = ast.BinOp(left, ast.Mult(), ast.parse(factor, mode="eval").body)
+        text = f"{show(right)} is {_OPERATORS[type(op)][1]} where {factor} must be multiplied in"
+        yield product, Kind.operation, text, 2.4
     yield from _left_out(spot, node, words, show)
     yield from regrouped(node, show)
     if isinstance(op, ast.Sub | ast.Div | ast.Pow):
@@ -237,8 +250,8 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         yield ast.BinOp(turned(right), op, left), Kind.transposed, text, 2.6
     if isinstance(op, ast.Pow):
         yield from _slope_of_power(node, show)
-    if isinstance(op, ast.Mult):
-        yield from _other_slope(node, show)
+    yield from _other_slope(node, show)
+    yield from _another_slope(node, show)
 
 
 def _other_operator(
@@ -289,6 +302,12 @@ def _too_much(
     spot: Spot, op: ast.operator, gone: ast.expr, words: Words, show: Show
 ) -> tuple[Kind, str, float]:
     what = show(gone)
+    if (
+        isinstance(op, ast.Add | ast.Sub)
+        and isinstance(spot.node, ast.expr)
+        and is_number(spot.node, words.sizes)
+    ):
+        return Kind.factor, f"{what} does not belong in the number {show(spot.node)}", 2
     if isinstance(spot.parent, ast.Compare):
         return Kind.place, f"{what} does not belong there: it shifts the place", 2
     if spot.index:
@@ -319,29 +338,55 @@ def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
 
 
 def _other_slope(node: ast.BinOp, show: Show) -> Changes:
-    """x * (1 - x), the slope of sigmoid, where 1 - x**2, that of tanh, belongs; and the reverse."""
-    rest, x = node.left, node.left
-    if isinstance(x, ast.BinOp) and isinstance(x.op, ast.Mult):
-        rest, x = x.left, x.right
-    match node.right:
-        case ast.BinOp(left=ast.Constant(value=one), op=ast.Sub(), right=inner) if one == 1:
-            pass
-        case _:
-            return
-    if ast.dump(inner) == ast.dump(x):
-        slope: ast.expr = ast.BinOp(
-            ast.Constant(1), ast.Sub(), ast.BinOp(x, ast.Pow(), ast.Constant(2))
-        )
-        if rest is not x:
-            slope = ast.BinOp(rest, ast.Mult(), slope)
-        text = f"{show(x)} * {show(node.right)} is the slope of a sigmoid where tanh's, " \
-               f"1 - {show(x)}**2, belongs"  # fmt: skip
-        yield slope, Kind.operation, text, 2.3
-    elif isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Pow):
-        base = inner.left
-        slope = ast.BinOp(base, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), base))
-        text = f"{show(node.right)} is the slope of tanh where that of a sigmoid belongs"
-        yield ast.BinOp(node.left, ast.Mult(), slope), Kind.operation, text, 2.4
+    """g * x * (1 - x), with the slope of a sigmoid, where 1 - x**2, that of tanh, belongs."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=rest, op=ast.Mult(), right=x),
+            op=ast.Mult(),
+            right=ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Sub(), right=same),
+        ) if ast.dump(x) == ast.dump(same):
+            square = ast.BinOp(x, ast.Pow(), ast.Constant(2))
+            slope = ast.BinOp(ast.Constant(1), ast.Sub(), square)
+            text = (
+                f"{show(x)} * {show(node.right)} is the slope of a sigmoid, where that of tanh, "
+                f"1 - {show(x)}**2, belongs"
+            )
+            yield ast.BinOp(rest, ast.Mult(), slope), Kind.operation, text, 2.3
+
+
+_SLOPES = {
+    "the reciprocal": ("-1.0 / {x}**2", "-{x}**-2", "-1 * {x}**-2", "-1.0 * {x}**-2"),
+    "log": ("1.0 / {x}", "{x}**-1", "{x}**-1.0"),
+    "tanh": ("1.0 - {x}**2", "1 - {x} * {x}"),
+    "sigmoid": ("{x} * (1.0 - {x})", "(1.0 - {x}) * {x}"),
+    "the square": ("2.0 * {x}", "{x} * 2.0"),
+    "the square root": ("0.5 / {x}**0.5", "0.5 * {x}**-0.5"),
+}  # fmt: skip
+
+
+def _another_slope(node: ast.BinOp, show: Show) -> Changes:
+    """The slope of another function: 1 - x**2 for 1/x."""
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    written = _plainly(node)
+    if len(names) != 1:
+        return
+    (x,) = names
+    slopes = {of: [form.format(x=x) for form in forms] for of, forms in _SLOPES.items()}
+    is_slope_of = [of for of, forms in slopes.items() if written in map(_plain_text, forms)]
+    for of in is_slope_of[:1]:
+        text = f"{show(node)} is the slope of {of}, and another function stands in the forward pass"
+        for other, forms in slopes.items():
+            if other != of:
+                yield ast.parse(forms[0], mode="eval").body, Kind.operation, text, 2.4
+
+
+def _plain_text(text: str) -> str:
+    return _plainly(ast.parse(text, mode="eval").body)
+
+
+def _plainly(node: ast.AST) -> str:
+    """An expression as text in which 1 and 1.0 are the same."""
+    return ast.unparse(node).replace("1.0", "1").replace("2.0", "2")
 
 
 def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:
@@ -372,5 +417,5 @@ def _slice(node: ast.Slice, words: Words) -> Changes:
         text = "the slice leaves some out where all belong"
         yield ast.Slice(), Kind.place, text, 2
     elif "Yb" in words.integers:
-        text = "a colon takes every row for each target; [range(n), Yb] takes each row's own"
-        yield ast.parse("range(n)", mode="eval").body, Kind.wrong_input, text, 2
+        text = "a colon takes every row for each target, where each row has only one of its own"
+        yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2

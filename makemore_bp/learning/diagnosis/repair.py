@@ -34,9 +34,10 @@ class Found:
 
     @property
     def rank(self) -> tuple[float, int, int]:
-        """The likelier slip first; among equals the later line and the shorter change."""
-        new = len(ast.unparse(self.edit.new)) if self.edit.new is not None else 0
-        return self.edit.cost, new, self.order
+        """The likelier slip first; among equals the smaller change and the later line."""
+        new = ast.unparse(self.edit.new) if self.edit.new is not None else ""
+        old = ast.unparse(self.edit.old) if new else ""
+        return self.edit.cost, len(old) - len(new) if new in old else len(new), self.order
 
 
 class Bench(Protocol):
@@ -177,7 +178,8 @@ class Repairs:
         raw = whole.encode()
         if getattr(old, "end_lineno", line) == line:
             end = getattr(old, "end_col_offset", len(raw))
-            after = _in_parentheses(found.edit, after)
+            if raw[column - 1 : column] + raw[end : end + 1] != b"()":
+                after = _in_parentheses(found.edit, after)
             whole = (raw[:column] + after.encode() + raw[end:]).decode()
         shown = len(raw[:column].decode(errors="replace")) + 1
         return Repair(line, shown, before, after, whole.strip())

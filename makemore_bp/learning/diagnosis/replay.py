@@ -98,21 +98,21 @@ class Bench:
     def words(self, site: ast.stmt, unit: Unit) -> Words:
         """The names that may stand in a statement."""
         names = unit.before.names
+        own = self.place.root
         inner = [
             node.id
             for node in ast.walk(site)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id != own
         ]
         if isinstance(site, ast.FunctionDef):
             inner += [argument.arg for argument in site.args.args]
-        own = self.place.root
         floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
         integers = [n for n, v in names.items() if _is_integer(v)]
         tensors = self.truth.gradients
         return Words(
-            floats=list(dict.fromkeys([*floats, *inner])),
+            floats={n: tuple(names[n].shape) if n in floats else None for n in (*floats, *inner)},
             gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
-            integers=list(dict.fromkeys([*integers, *inner])),
+            integers=list(dict.fromkeys([*inner, *integers])),
             tensor=self.tensor,
             said=self._said,
         )
@@ -173,7 +173,8 @@ class Bench:
             if not execute(self._statements(index, changes), names):
                 return None
             unit = self.block.units[index]
-            for name in unit.changes | ({self.place.root} if unit.opaque else set()):
+            own = unit.changes - self._others(unit)
+            for name in own | ({self.place.root} if unit.opaque else set()):
                 if name in names:
                     made[name] = private(names[name])  # it may be a tensor of the world itself
             if index == upto:
@@ -291,6 +292,11 @@ class Bench:
 
     def _places(self, unit: Unit) -> dict[str, Place]:
         return places(unit.before.names, self.truth.gradients, self._told)
+
+    def _others(self, unit: Unit) -> set[str]:
+        """The names of other gradients after a unit: the world says what they are."""
+        after = places(unit.after.names, self.truth.gradients, self._told)
+        return {p.root for t, p in after.items() if t != self.tensor} - {self.place.root}
 
     def _given(self, unit: Unit) -> set[str]:
         """The names that are not the plan's to make: other gradients and what the script found."""
