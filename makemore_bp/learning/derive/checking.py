@@ -213,8 +213,7 @@ class _Check:
         again = self._replay(gradient, latest=True)
         if self._follows(replayed, true) or self._follows(again, true):
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        made = gradient.final.step and gradient.final.step.moment
-        statement = made and made.node
+        statement = gradient.final.step.statement if gradient.final.step else None
         if replayed.helpers() & suspected or (statement is not None and statement in suspected):
             return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
         truth = self.truths[gradient.loss]
@@ -284,8 +283,10 @@ def _made_alike(one: Gradient, other: Gradient) -> bool:
     """Whether two gradients are made by one statement, in two rounds of a loop or two calls."""
     if one is other or one.loss is not other.loss or one.of is other.of:
         return False
-    made, also = (g.final.step and g.final.step.moment for g in (one, other))
-    return made is not None and also is not None and made.node is also.node and made is not also
+    made, also = one.final.step, other.final.step
+    if made is None or also is None or made.moment is also.moment:
+        return False
+    return made.statement is not None and made.statement is also.statement
 
 
 def _hands(check: _Check, variable: Variable) -> bool:

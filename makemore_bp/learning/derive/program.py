@@ -108,6 +108,11 @@ class Step:
         found = [] if self.base is None else [self.base]
         return tuple(dict.fromkeys([*found, *references(self.expression, numbers=True)]))
 
+    @property
+    def statement(self) -> ast.stmt | None:
+        """The statement of the file that was under way."""
+        return self.moment.node if self.moment is not None else None
+
     def lines(self) -> list[str]:
         """The step as lines of Python in the program's names."""
         name, value = self.result.name, text(self.expression)

@@ -98,7 +98,9 @@ def _throughout(statement: ast.stmt, words: Words) -> Iterator[Edit]:
     if not isinstance(statement, ast.Assign | ast.AugAssign | ast.Return):
         return
     value = statement.value
-    read = Counter(n.id for n in ast.walk(value) if isinstance(n, ast.Name)) if value else Counter()
+    if value is None:
+        return
+    read = Counter(n.id for n in ast.walk(value) if isinstance(n, ast.Name))
     for old, count in read.items():
         for new in words.floats if count > 1 and old in words.floats else ():
             if new != old:
@@ -146,9 +148,7 @@ def _assigned(statement: ast.Assign, target: Any, show: Callable[[ast.AST], str]
         ast.AugAssign(target, ast.Sub(), statement.value), statement, Kind.overwritten, text, 3
     )  # fmt: skip
     if isinstance(target, ast.Subscript):
-        whole = copy.copy(target.value)
-        whole.ctx = ast.Load()
-        added = ast.Attribute(whole, "index_add_", ast.Load())
+        added = ast.Attribute(named(ast.unparse(target.value)), "index_add_", ast.Load())
         call = ast.Call(added, [ast.Constant(0), target.slice, statement.value], [])
         text = f"{name} is assigned (=), so of all that comes to one place only the last counts; " \
                "index_add_ adds"  # fmt: skip

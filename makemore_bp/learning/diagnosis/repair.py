@@ -95,7 +95,7 @@ class Repairs:
         units = [unit for unit in self._bench.nodes if isinstance(unit.node, ast.AugAssign)]
         for order, unit in enumerate(units):
             text = f"this line does not belong there: {self._shown(unit.node)}"
-            scales = isinstance(unit.node.op, ast.Mult | ast.Div)  # type: ignore[attr-defined]
+            scales = isinstance(unit.node.op, ast.Mult | ast.Div)
             kind = Kind.factor if scales else Kind.extra_term
             edit = Edit(ast.Pass(), unit.node, None, kind, text, 2.4)
             yield Found(edit, unit.node, order)
