@@ -21,6 +21,7 @@ FUNCTIONS = ("exp", "log", "tanh", "sqrt", "rsqrt", "sigmoid", "relu", "abs", "s
 STARTS = ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "zeros", "ones",
           "empty", "clone")  # fmt: skip
 _SOFTMAX = {"softmax": "log_softmax", "log_softmax": "softmax"}
+_ORDERS = ("flip", "fliplr", "flipud", "roll", "sort")
 OPERATIONS = ("add", "sub", "mul", "div", "matmul")
 
 
@@ -36,6 +37,14 @@ def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
     elif name in _SOFTMAX:
         text = f"{name} stands where {_SOFTMAX[name]} belongs"
         yield _renamed(node, _SOFTMAX[name]), Kind.operation, text, 2
+        if subject is not None:
+            text = f"{name} is applied to {show(subject)}, where {show(subject)} itself belongs"
+            yield subject, Kind.operation, text, 2
+    elif name in _ORDERS and subject is not None:
+        text = f"{name} puts {show(subject)} into another order, here only"
+        yield subject, Kind.place, text, 1.9
+    elif name == "range" and len(node.args) == 2:
+        yield from _range(node, show)
     elif name in OPERATIONS:
         yield from _operation(node, name, show)
     elif name in STARTS:
@@ -198,6 +207,15 @@ def _operation(node: ast.Call, name: str, show: Show) -> Changes:
             yield _renamed(node, other), kind, text, 2
 
 
+def _range(node: ast.Call, show: Show) -> Changes:
+    """range(1, n + 1) for range(n)."""
+    start, stop = node.args
+    if isinstance(start, ast.Constant) and start.value == 1:
+        stop = stop.left if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) else stop
+        text = f"{show(node)} counts from 1, and places are counted from 0"
+        yield ast.Call(node.func, [stop], node.keywords), Kind.place, text, 1.9
+
+
 def _one_minus_square(node: ast.expr, _: ast.expr) -> ast.expr:
     square = ast.BinOp(node, ast.Pow(), ast.Constant(2))
     return ast.BinOp(ast.Constant(1.0), ast.Sub(), square)
@@ -235,7 +253,7 @@ def _layout(
     shape = ast.Attribute(ast.Name(words.tensor, ast.Load()), "shape", ast.Load())
     right = ast.Call(ast.Attribute(subject, "reshape", ast.Load()), [shape], [])
     text = f"the shape in {show(node)} is not that of {words.tensor}"
-    yield right, Kind.transposed, text, 2.5
+    yield right, Kind.shape, text, 2.5
 
 
 def _start(
@@ -298,7 +316,7 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
     shape = ast.Attribute(ast.Name(words.tensor, ast.Load()), "shape", ast.Load())
     laid = ast.Call(ast.Attribute(node, "reshape", ast.Load()), [shape], [])
     text = f"{shown} has not the shape of {words.tensor}, into which its numbers must be laid out"
-    yield laid, Kind.transposed, text, 3
+    yield laid, Kind.shape, text, 3
     if isinstance(node, ast.Call | ast.Attribute):
         for first, second in ((1, 2), (0, 2)):
             turned = ast.Call(

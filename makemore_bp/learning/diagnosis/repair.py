@@ -96,8 +96,7 @@ class Repairs:
         """A function that is called at several places is less likely at fault than one call."""
         if not isinstance(site, ast.FunctionDef):
             return 0.0
-        calls = sum(_plain_call(node) and node.func.id == site.name  # type: ignore[attr-defined]
-                    for node in ast.walk(self._source.tree))  # fmt: skip
+        calls = sum(_called_by_name(node) == site.name for node in ast.walk(self._source.tree))
         return 0.6 if calls > 1 else 0.05
 
     def pair(self) -> tuple[Found, Found] | None:
@@ -141,7 +140,7 @@ class Repairs:
         while pending:
             node, unit = pending.pop(0)
             for call in ast.walk(node):
-                name = call.func.id if _plain_call(call) else ""  # type: ignore[attr-defined]
+                name = _called_by_name(call)
                 if name in defined and name not in seen:
                     seen.add(name)
                     yield defined[name], unit
@@ -153,7 +152,8 @@ class Repairs:
         inner = [
             node.id
             for node in ast.walk(site)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id != own
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if node.id != own and not self._is_zero(node.id)
         ]
         if isinstance(site, ast.FunctionDef):
             inner += [argument.arg for argument in site.args.args]
@@ -172,9 +172,13 @@ class Repairs:
         """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return False
+        return not self._is_zero(name)
+
+    def _is_zero(self, name: str) -> bool:
+        """Whether a name means a gradient that is zero in truth."""
         truth = self._bench.truth
         tensor = tensor_meant(name, truth.gradients)
-        return tensor is None or scale(truth.gradients[tensor]) > truth.noise(tensor)
+        return tensor is not None and scale(truth.gradients[tensor]) <= truth.noise(tensor)
 
     def _shown(self, node: ast.AST) -> str:
         text = self._source.segment(node) if hasattr(node, "lineno") else ""
@@ -226,8 +230,12 @@ def _starts_a_sentence(text: str) -> bool:
     )  # fmt: skip
 
 
-def _plain_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+def _called_by_name(node: ast.AST) -> str:
+    """The function or method of a call; of a class its __init__ is not looked at."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name
+    return ""
 
 
 def _is_integer(value: Any) -> bool:
