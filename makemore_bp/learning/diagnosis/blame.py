@@ -269,6 +269,8 @@ class Blame:
                 f"lines the two up; an update {self._name} += -lr * {self._shown} fails, or gives "
                 f"{self._name} another shape."
             )
+            if diagnosis.kind is Kind.transposed:
+                diagnosis = replace(diagnosis, kind=Kind.shape)
         return replace(diagnosis, text=text)
 
     def _segment(self, node: ast.stmt) -> str:

@@ -253,7 +253,7 @@ def _layout(
     shape = ast.Attribute(ast.Name(words.tensor, ast.Load()), "shape", ast.Load())
     right = ast.Call(ast.Attribute(subject, "reshape", ast.Load()), [shape], [])
     text = f"the shape in {show(node)} is not that of {words.tensor}"
-    yield right, Kind.shape, text, 2.5
+    yield right, Kind.transposed, text, 2.5
 
 
 def _start(
@@ -316,7 +316,7 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
     shape = ast.Attribute(ast.Name(words.tensor, ast.Load()), "shape", ast.Load())
     laid = ast.Call(ast.Attribute(node, "reshape", ast.Load()), [shape], [])
     text = f"{shown} has not the shape of {words.tensor}, into which its numbers must be laid out"
-    yield laid, Kind.shape, text, 3
+    yield laid, Kind.transposed, text, 3
     if isinstance(node, ast.Call | ast.Attribute):
         for first, second in ((1, 2), (0, 2)):
             turned = ast.Call(

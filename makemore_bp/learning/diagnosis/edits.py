@@ -108,8 +108,9 @@ def _assignments(statement: ast.stmt, show: Callable[[ast.AST], str]) -> Changed
 
 def _crossed(statement: ast.Assign | ast.AugAssign | ast.Return) -> Changed:
     """Two names exchanged with one another."""
-    called = {n.func for n in ast.walk(statement) if isinstance(n, ast.Call)}
-    read = [n for n in ast.walk(statement.value or statement) if isinstance(n, ast.Name)]
+    assert statement.value is not None
+    called = {n.func for n in ast.walk(statement.value) if isinstance(n, ast.Call)}
+    read = [n for n in ast.walk(statement.value) if isinstance(n, ast.Name)]
     names = dict.fromkeys(n.id for n in read if n not in called and n.id not in MODULES)
     for one, other in combinations(names, 2):
         changed = copy.copy(statement)

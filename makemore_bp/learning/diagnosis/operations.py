@@ -62,9 +62,11 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
     elif isinstance(node, ast.Slice):
         yield from _slice(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
-        handed = isinstance(spot.parent, ast.Call) and isinstance(spot.parent.func, ast.Name)
+        parent = spot.parent
+        handed = isinstance(parent, ast.Return | ast.Tuple) and isinstance(node, ast.Name)
+        handed |= isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name)
         for new, kind, text, cost in missing.around(spot, words, show):
-            # What an own function makes of it is likelier at fault than what it is given.
+            # What makes a value is likelier at fault than what hands it on.
             yield new, kind, text, cost + (0.1 if handed else 0)
 
 
