@@ -22,6 +22,7 @@ FUNCTIONS = ("exp", "log", "tanh", "sqrt", "rsqrt", "sigmoid", "relu", "abs", "s
 STARTS = ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "zeros", "ones",
           "empty", "clone")  # fmt: skip
 _SOFTMAX = {"softmax": "log_softmax", "log_softmax": "softmax"}
+_ORDERS = ("flip", "fliplr", "flipud", "roll", "sort")
 OPERATIONS = ("add", "sub", "mul", "div", "matmul")
 
 
@@ -37,6 +38,14 @@ def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
     elif name in _SOFTMAX:
         text = f"{name} stands where {_SOFTMAX[name]} belongs"
         yield _renamed(node, _SOFTMAX[name]), Kind.operation, text, 2
+        if subject is not None:
+            text = f"{name} is applied to {show(subject)}, where {show(subject)} itself belongs"
+            yield subject, Kind.operation, text, 2
+    elif name in _ORDERS and subject is not None:
+        text = f"{name} puts {show(subject)} into another order, here only"
+        yield subject, Kind.place, text, 1.9
+    elif name == "range" and len(node.args) == 2:
+        yield from _range(node, show)
     elif name in OPERATIONS:
         yield from _operation(node, name, show)
     elif name in STARTS:
@@ -197,6 +206,15 @@ def _operation(node: ast.Call, name: str, show: Show) -> Changes:
             kind = Kind.sign if {name, other} == {"add", "sub"} else Kind.operation
             text = f"{show(node)} has {name} where {other} belongs"
             yield _renamed(node, other), kind, text, 2
+
+
+def _range(node: ast.Call, show: Show) -> Changes:
+    """range(1, n + 1) for range(n)."""
+    start, stop = node.args
+    if isinstance(start, ast.Constant) and start.value == 1:
+        stop = stop.left if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) else stop
+        text = f"{show(node)} counts from 1, and places are counted from 0"
+        yield ast.Call(node.func, [stop], node.keywords), Kind.place, text, 1.9
 
 
 def _one_minus_square(node: ast.expr, _: ast.expr) -> ast.expr:

@@ -11,12 +11,15 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from makemore_bp.learning.diagnosis import operations
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.shapes import SIZES, named
 from makemore_bp.learning.diagnosis.walk import Spot, blocks, spots
+
+MODULES = ("torch", "F", "np", "math")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> 
 def _keeps(spot: Spot) -> bool:
     """What no slip of the learner's touches: the names of modules and functions."""
     node = spot.node
-    if isinstance(node, ast.Name) and node.id in ("torch", "F", "np", "math", "range", "print"):
+    if isinstance(node, ast.Name) and node.id in (*MODULES, "range", "print"):
         return True
     return spot.called and isinstance(node, ast.Name)
 
@@ -132,6 +135,28 @@ def _assignments(statement: ast.stmt, show: Callable[[ast.AST], str]) -> Changed
             yield from _exchanged(statement, target, show)
     elif isinstance(statement, ast.AugAssign):
         yield from _augmented(statement, show)
+    if isinstance(statement, ast.Assign | ast.AugAssign | ast.Return) and statement.value:
+        yield from _crossed(statement)
+
+
+def _crossed(statement: ast.Assign | ast.AugAssign | ast.Return) -> Changed:
+    """Two names exchanged with one another."""
+    assert statement.value is not None
+    called = {n.func for n in ast.walk(statement.value) if isinstance(n, ast.Call)}
+    read = [n for n in ast.walk(statement.value) if isinstance(n, ast.Name)]
+    names = dict.fromkeys(n.id for n in read if n not in called and n.id not in MODULES)
+    for one, other in combinations(names, 2):
+        changed = copy.copy(statement)
+        changed.value = _Exchanged(one, other).visit(copy.deepcopy(statement.value))
+        yield changed, statement, Kind.exchanged, f"{one} and {other} are exchanged", 2.3
+
+
+class _Exchanged(ast.NodeTransformer):
+    def __init__(self, one: str, other: str) -> None:
+        self._other = {one: other, other: one}
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.copy_location(ast.Name(self._other.get(node.id, node.id), node.ctx), node)
 
 
 def _assigned(statement: ast.Assign, target: Any, show: Callable[[ast.AST], str]) -> Changed:

@@ -56,6 +56,8 @@ def with_shapes(diagnosis: Diagnosis, shown: str, name: str, value: Tensor | Non
             f"broadcasting lines the two up; an update {name} += -lr * {shown} fails, or gives "
             f"{name} another shape."
         )
+        if diagnosis.kind is Kind.transposed:
+            diagnosis = replace(diagnosis, kind=Kind.shape)
     return replace(diagnosis, text=text)
 
 

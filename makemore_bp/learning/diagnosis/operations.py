@@ -65,7 +65,12 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
     if isinstance(node, ast.Attribute | ast.Subscript) and not spot.called:
         yield from _member(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
-        yield from missing.around(spot, words, show)
+        parent = spot.parent
+        handed = isinstance(parent, ast.Return | ast.Tuple) and isinstance(node, ast.Name)
+        handed |= isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name)
+        for new, kind, text, cost in missing.around(spot, words, show):
+            # What makes a value is likelier at fault than what hands it on.
+            yield new, kind, text, cost + (0.1 if handed else 0)
 
 
 def _of_shape(parent: ast.AST) -> bool:
@@ -390,6 +395,12 @@ def _plainly(node: ast.AST) -> str:
 
 
 def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:
+    if isinstance(node.value, ast.Name) and node.value.id in words.integers:
+        for name in words.integers:
+            if name != node.value.id and name not in words.sizes:
+                text = f"{show(node)} is used where {name} belongs"
+                yield named(name), Kind.place, text, 2.5
+                yield from _other_places(node, name, words, show)
     text = f"only {show(node)} is used where all of {show(node.value)} belongs"
     yield node.value, Kind.place, text, 2.5
     if isinstance(node.slice, ast.Slice) or not isinstance(node.slice, ast.Tuple):
@@ -399,6 +410,15 @@ def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Cha
         rows = ast.parse("range(n)", mode="eval").body
         both = ast.Tuple([rows, node.slice], ast.Load())
         yield ast.Subscript(node.value, both, node.ctx), Kind.place, text, 3
+
+
+def _other_places(node: ast.Subscript, other: str, words: Words, show: Show) -> Changes:
+    """Yb[k] for Xb[k, j]."""
+    text = f"{show(node)} is used where an entry of {other} belongs"
+    for name in words.integers:
+        if name not in words.sizes:
+            both = ast.Tuple([node.slice, named(name)], ast.Load())
+            yield ast.Subscript(named(other), both, node.ctx), Kind.place, text, 2.6
 
 
 def _tuple(spot: Spot, node: ast.Tuple, show: Show) -> Changes:
@@ -413,6 +433,13 @@ def _tuple(spot: Spot, node: ast.Tuple, show: Show) -> Changes:
 
 
 def _slice(node: ast.Slice, words: Words) -> Changes:
+    if node.upper is not None and node.lower is None:
+        text = f"the slice up to {ast.unparse(node.upper)} is the same one every time"
+        for name in words.integers:
+            if name not in words.sizes:
+                first = ast.BinOp(named(name), ast.Mult(), node.upper)
+                last = ast.BinOp(first, ast.Add(), node.upper)
+                yield ast.Slice(first, last), Kind.place, text, 2.1
     if node.lower or node.upper or node.step:
         text = "the slice leaves some out where all belong"
         yield ast.Slice(), Kind.place, text, 2

@@ -104,8 +104,7 @@ class Repairs:
         """A function that is called at several places is less likely at fault than one call."""
         if not isinstance(site, ast.FunctionDef):
             return 0.0
-        calls = sum(_plain_call(node) and node.func.id == site.name  # type: ignore[attr-defined]
-                    for node in ast.walk(self._source.tree))  # fmt: skip
+        calls = sum(_called_by_name(node) == site.name for node in ast.walk(self._source.tree))
         return 0.6 if calls > 1 else 0.05
 
     def pair(self) -> tuple[Found, Found] | None:
@@ -147,7 +146,7 @@ class Repairs:
         while pending:
             node, unit = pending.pop(0)
             for call in ast.walk(node):
-                name = call.func.id if _plain_call(call) else ""  # type: ignore[attr-defined]
+                name = _called_by_name(call)
                 if name in defined and name not in seen:
                     seen.add(name)
                     yield defined[name], unit
@@ -203,8 +202,12 @@ def _starts_a_sentence(text: str) -> bool:
     )  # fmt: skip
 
 
-def _plain_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+def _called_by_name(node: ast.AST) -> str:
+    """The function or method of a call; of a class its __init__ is not looked at."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name
+    return ""
 
 
 def _merged(one: Found, other: Found) -> ast.stmt | None:

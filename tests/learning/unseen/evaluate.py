@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
-import io
+import sys
 import time
 import traceback
 from collections import Counter
@@ -90,6 +89,7 @@ def main() -> None:
     given = options.parse_args()
     first, of = map(int, given.part.split("/"))
     torch.set_num_threads(1)
+    vars(sys)["__stdout__"] = None  # what the files print
     truth = example_truth(given.batch, given.hidden)
     right, every = Counter[str](), Counter[str]()
     seconds: dict[str, float] = {}
@@ -100,8 +100,7 @@ def main() -> None:
             continue
         began = time.process_time()
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                answer = check_text(case.script, "mine.py", truth, Limits(60.0))
+            answer = check_text(case.script, "mine.py", truth, Limits(60.0))
             counted = list(judged(case, answer))
         except Exception:
             counted = [("no traceback", traceback.format_exc())]
