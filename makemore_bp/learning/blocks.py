@@ -153,7 +153,9 @@ class Blocks:
         return places(names, self.tensors, self.told)
 
     def _in(self, block: Block, tensor: str) -> Home | None:
-        place = self.places(block.end).get(tensor)
+        own = block.units[-1].after.local if block.units else frozenset()
+        first = {name: value for name, value in block.end.items() if name in own}
+        place = self.places({**first, **block.end}).get(tensor)
         if place is None:
             return None
         writes = tuple(i for i, unit in enumerate(block.units) if unit.writes(place))
@@ -184,7 +186,7 @@ class Blocks:
     def _body(self, steps: list[tuple[int, Step]]) -> list[ast.stmt] | None:
         source = self.trace.source
         numbers = [step.statement for _, step in steps if step.statement >= 0]
-        node: ast.AST | None = source.statements[numbers[0]] if numbers else None
+        node = source.parents.get(source.statements[numbers[0]]) if numbers else None
         while node is not None and not isinstance(node, ast.FunctionDef):
             node = source.parents.get(node)
         return node.body if isinstance(node, ast.FunctionDef) else None

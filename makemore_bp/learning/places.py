@@ -23,6 +23,7 @@ _FORMS = (
     r"g_?(\w+)",
     r"(\w+?)_?(?:grad|gradient|bar)",
     r"(\w+)_g",
+    r"(\w+)\.grad",
 )
 _COMPARISONS = {"cmp", "allclose", "equal", "isclose", "assert_close", "compare", "check"}
 _STORES = re.compile(r"^(d|g|gs|gr|.*grad\w*|deltas?)$", re.IGNORECASE)
@@ -146,6 +147,33 @@ def _pairs(
     if len(mine) == 1 and len(meant) == 1:
         return {mine[0].replace("'", '"'): meant[0]}
     return {}
+
+
+def gradients_kept(tree: ast.Module, tensors: Collection[str]) -> frozenset[str]:
+    """The tensors to whose ``.grad`` the statements outside of functions assign what they compute;
+    a plain name on the right is that gradient's own place."""
+    outside = (node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef))
+    assigned = [
+        target
+        for statement in outside
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        and not isinstance(node.value, ast.Constant | ast.Name)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return frozenset(filter(None, (_tensor_of_grad(target, tensors) for target in assigned)))
+
+
+class GradientsAsNames(ast.NodeTransformer):
+    """Makes ``W1.grad`` one name in a syntax tree, which Python runs like any other."""
+
+    def __init__(self, tensors: Collection[str]) -> None:
+        self._tensors = tensors
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        tensor = _tensor_of_grad(node, self._tensors)
+        return ast.copy_location(ast.Name(f"{tensor}.grad", node.ctx), node) if tensor else node
 
 
 def _tensor_of_grad(node: ast.expr, tensors: Collection[str]) -> str | None:

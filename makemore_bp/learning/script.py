@@ -59,10 +59,12 @@ class Script:
     def parse(self) -> bool:
         """Reads the text; False if it is not Python."""
         try:
-            self.source = Source.parsed(self.text, self.path)
+            self.source = Source.parsed(self.text, self.path, self._tensors)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             self.error = self._syntax(error)
             return False
+        for name in self.source.kept & self.names.keys():
+            self.names[f"{name}.grad"] = self.names[name].grad
         return True
 
     def lend(self, gradients: Mapping[str, Tensor]) -> None:

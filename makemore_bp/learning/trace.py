@@ -15,12 +15,14 @@ from __future__ import annotations
 import ast
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from makemore_bp.learning.places import GradientsAsNames, gradients_kept
 
 HOOK = "__makemore_bp_before__"
 RETURNED = "__makemore_bp_returned__"  # what a function that was called for the script gave back
@@ -53,20 +55,27 @@ class Step:
 
 @dataclass
 class Source:
-    """A script's text and tree, and its statements in the order in which they are written."""
+    """A script's text and tree, and its statements in the order in which they are written.
+
+    kept: the tensors to whose ``.grad`` it assigns; in the tree ``W1.grad`` is a name like others.
+    """
 
     text: str
     path: str
     tree: ast.Module
+    kept: frozenset[str] = frozenset()
     statements: list[ast.stmt] = field(default_factory=list)
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
+    _segments: dict[ast.AST, str] = field(default_factory=dict)
 
     @classmethod
-    def parsed(cls, text: str, path: str) -> Source:
-        """Raises SyntaxError as Python does, also for what only compiling finds."""
+    def parsed(cls, text: str, path: str, tensors: Collection[str] = ()) -> Source:
+        """A script that may assign the gradients of ``tensors`` to their ``.grad``. Raises
+        SyntaxError as Python does, also for what only compiling finds."""
         tree = ast.parse(text, path)
         compile(text, path, "exec", dont_inherit=True)
-        source = cls(text, path, tree)
+        kept = gradients_kept(tree, tensors)
+        source = cls(text, path, GradientsAsNames(kept).visit(tree) if kept else tree, kept)
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
                 source.parents[child] = node
@@ -78,7 +87,9 @@ class Source:
 
     def segment(self, node: ast.AST) -> str:
         """The text of a node as the learner wrote it."""
-        return ast.get_source_segment(self.text, node) or ""
+        if node not in self._segments:
+            self._segments[node] = ast.get_source_segment(self.text, node) or ""
+        return self._segments[node]
 
 
 @dataclass

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.shapes import named
 from makemore_bp.learning.diagnosis.walk import Spot, called
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ FUNCTIONS = ("exp", "log", "tanh", "sqrt", "rsqrt", "sigmoid", "relu", "abs", "s
              "expm1")  # fmt: skip
 STARTS = ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "zeros", "ones",
           "empty", "clone")  # fmt: skip
+_SOFTMAX = {"softmax": "log_softmax", "log_softmax": "softmax"}
+_ORDERS = ("flip", "fliplr", "flipud", "roll", "sort")
 OPERATIONS = ("add", "sub", "mul", "div", "matmul")
 
 
@@ -32,6 +35,17 @@ def of_call(spot: Spot, node: ast.Call, words: Words, show: Show) -> Changes:
         yield from _function(node, name, subject, words, show)
     elif name in ("view", "reshape", "transpose", "permute", "flatten") and subject is not None:
         yield from _layout(node, name, subject, words, show)
+    elif name in _SOFTMAX:
+        text = f"{name} stands where {_SOFTMAX[name]} belongs"
+        yield _renamed(node, _SOFTMAX[name]), Kind.operation, text, 2
+        if subject is not None:
+            text = f"{name} is applied to {show(subject)}, where {show(subject)} itself belongs"
+            yield subject, Kind.operation, text, 2
+    elif name in _ORDERS and subject is not None:
+        text = f"{name} puts {show(subject)} into another order, here only"
+        yield subject, Kind.place, text, 1.9
+    elif name == "range" and len(node.args) == 2:
+        yield from _range(node, show)
     elif name in OPERATIONS:
         yield from _operation(node, name, show)
     elif name in STARTS:
@@ -170,7 +184,7 @@ def _function(
             product = ast.BinOp(subject, ast.Mult(), ast.Name(other, ast.Load()))
             yield product, Kind.operation, text, 3.2
     text = f"{name} is applied to {inner}, where {inner} itself belongs"
-    yield subject, Kind.operation, text, 2.2
+    yield subject, Kind.operation, text, 1.9
     for other in FUNCTIONS:
         if other != name:
             text = f"{name} of {inner} stands where {other} belongs"
@@ -192,6 +206,15 @@ def _operation(node: ast.Call, name: str, show: Show) -> Changes:
             kind = Kind.sign if {name, other} == {"add", "sub"} else Kind.operation
             text = f"{show(node)} has {name} where {other} belongs"
             yield _renamed(node, other), kind, text, 2
+
+
+def _range(node: ast.Call, show: Show) -> Changes:
+    """range(1, n + 1) for range(n)."""
+    start, stop = node.args
+    if isinstance(start, ast.Constant) and start.value == 1:
+        stop = stop.left if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) else stop
+        text = f"{show(node)} counts from 1, and places are counted from 0"
+        yield ast.Call(node.func, [stop], node.keywords), Kind.place, text, 1.9
 
 
 def _one_minus_square(node: ast.expr, _: ast.expr) -> ast.expr:
@@ -295,7 +318,16 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
     laid = ast.Call(ast.Attribute(node, "reshape", ast.Load()), [shape], [])
     text = f"{shown} has not the shape of {words.tensor}, into which its numbers must be laid out"
     yield laid, Kind.transposed, text, 3
-    if isinstance(node, ast.Call | ast.Attribute):
+    if isinstance(node, ast.Name | ast.Subscript):
+        for function in ("exp", "log", "tanh", "sigmoid"):
+            called_ = ast.Call(ast.Attribute(node, function, ast.Load()), [], [])
+            text = f"{shown} itself is used where {function} of it belongs"
+            yield called_, Kind.wrong_input, text, 3
+    if isinstance(node, ast.Call):
+        for name in words.floats:
+            text = f"{shown} stands where {name} belongs"
+            yield named(name), Kind.wrong_input, text, 3.2
+    if isinstance(node, ast.Call | ast.Attribute | ast.Name):
         for first, second in ((1, 2), (0, 2)):
             turned = ast.Call(
                 ast.Attribute(node, "transpose", ast.Load()),

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     missing_term = "missing-term"
     reduction = "reduction"
     transposed = "transposed"
+    shape = "shape"
     place = "index"
     wrong_input = "wrong-input"
     extra_factor = "extra-factor"
@@ -48,6 +49,7 @@ TITLES = {
     Kind.missing_term: "a branch is missing",
     Kind.reduction: "a sum is missing, too many or over the wrong axis",
     Kind.transposed: "rows and columns exchanged",
+    Kind.shape: "the right numbers in another shape",
     Kind.place: "a wrong index or range",
     Kind.wrong_input: "another tensor is used",
     Kind.extra_factor: "a factor too many",

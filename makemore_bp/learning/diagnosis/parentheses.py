@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.walk import called
 
 Show = Callable[[ast.AST], str]
 Changes = Iterator[tuple[ast.expr, Kind, str, float]]
@@ -26,6 +27,7 @@ def regrouped(node: ast.BinOp, show: Show) -> Changes:
     if isinstance(right, ast.BinOp):
         inner = ast.BinOp(left, node.op, right.left)
         yield ast.BinOp(inner, right.op, right.right), Kind.parentheses, text, 2.4
+    yield from _into_power(node, text)
     if isinstance(left, ast.UnaryOp):
         moved = ast.UnaryOp(left.op, ast.BinOp(left.operand, node.op, right))
         yield moved, Kind.parentheses, text, 2.6
@@ -34,6 +36,19 @@ def regrouped(node: ast.BinOp, show: Show) -> Changes:
         (right, lambda part: ast.BinOp(left, node.op, part)),
     ):
         yield from _out_of_call(node, side, put, text)
+
+
+def _into_power(node: ast.BinOp, text: str) -> Changes:
+    """pow(x, -3) / 2 for pow(x, -3 / 2)."""
+    left = node.left
+    factors = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult | ast.Div)
+    call = left.right if factors else left  # type: ignore[attr-defined]
+    if isinstance(call, ast.Call) and called(call) == "pow" and call.args:
+        exponent = ast.BinOp(call.args[-1], node.op, node.right)
+        power: ast.expr = ast.Call(call.func, [*call.args[:-1], exponent], call.keywords)
+        if isinstance(left, ast.BinOp):
+            power = ast.BinOp(left.left, left.op, power)
+        yield power, Kind.parentheses, text, 2.4
 
 
 def _out_of_call(node: ast.BinOp, side: ast.expr, put: Any, text: str) -> Changes:

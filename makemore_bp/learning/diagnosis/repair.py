@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import ast
-import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-from makemore_bp.learning.blocks import Unit
-from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.diagnosis.edits import Edit, Words, edits
 from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind, Repair
-from makemore_bp.learning.diagnosis.replay import Bench, Change
-from makemore_bp.learning.places import tensor_meant
+from makemore_bp.learning.diagnosis.replay import Change
+from makemore_bp.learning.diagnosis.walk import exchanged
+from makemore_bp.learning.trace import Source
 
 # Of processor time, so that a busy machine finds the same.
 SECONDS = 3.0  # for one gradient
@@ -37,27 +34,39 @@ class Found:
 
     @property
     def rank(self) -> tuple[float, int, int]:
-        """The likelier slip first; among equals the later line and the shorter change."""
-        new = len(ast.unparse(self.edit.new)) if self.edit.new is not None else 0
-        return self.edit.cost, new, self.order
+        """The likelier slip first; among equals the smaller change and the later line."""
+        new = ast.unparse(self.edit.new) if self.edit.new is not None else ""
+        old = ast.unparse(self.edit.old) if new else ""
+        return self.edit.cost, len(old) - len(new) if new in old else len(new), self.order
+
+
+class Bench(Protocol):
+    """The statements that make a gradient."""
+
+    source: Source
+
+    @property
+    def nodes(self) -> Sequence[Any]:
+        """Them, in the order of execution, each with its ``node``."""
+        ...
+
+    def words(self, site: ast.stmt, unit: Any) -> Words:
+        """The names that may stand in a statement."""
+        ...
+
+
+Run = Callable[..., Tensor | None]
 
 
 class Repairs:
     """The search for a repair of one gradient."""
 
-    def __init__(
-        self,
-        bench: Bench,
-        world: Mapping[str, Tensor],
-        accepts: Callable[[Tensor | None], bool],
-    ) -> None:
-        """``accepts`` says whether a value is what the gradient should be in ``world``."""
-        self._bench, self._world, self._accepts = bench, world, accepts
-        self._source = source = bench.source
+    def __init__(self, bench: Bench, run: Run, accepts: Callable[[Tensor | None], bool]) -> None:
+        """``run`` runs the statements with changes; ``accepts`` says whether what they then give is
+        what the gradient should be."""
+        self._bench, self._run, self._accepts = bench, run, accepts
+        self._source = bench.source
         self._deadline = time.process_time() + SECONDS
-        self._said = frozenset(
-            node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)
-        )
 
     def best(self) -> Found | None:
         """The likeliest single change that makes the gradient true."""
@@ -74,11 +83,11 @@ class Repairs:
     @cached_property
     def _candidates(self) -> list[Found]:
         """Every single change, the likelier first."""
-        found = [
-            Found(replace(edit, cost=edit.cost + self._shared(site)), site, order)
-            for order, (site, unit) in enumerate(self._sites())
-            for edit in edits(site, self._words(site, unit), self._shown)
-        ]
+        found = []
+        for order, (site, unit) in enumerate(self._sites()):
+            shared = self._shared(site)
+            for edit in edits(site, self._bench.words(site, unit), self._shown):
+                found.append(Found(replace(edit, cost=edit.cost + shared), site, order))
         return sorted((*found, *self._superfluous()), key=lambda each: each.edit.cost)
 
     def _superfluous(self) -> Iterator[Found]:
@@ -86,7 +95,7 @@ class Repairs:
         units = [unit for unit in self._bench.nodes if isinstance(unit.node, ast.AugAssign)]
         for order, unit in enumerate(units):
             text = f"this line does not belong there: {self._shown(unit.node)}"
-            scales = isinstance(unit.node.op, ast.Mult | ast.Div)  # type: ignore[attr-defined]
+            scales = isinstance(unit.node.op, ast.Mult | ast.Div)
             kind = Kind.factor if scales else Kind.extra_term
             edit = Edit(ast.Pass(), unit.node, None, kind, text, 2.4)
             yield Found(edit, unit.node, order)
@@ -95,8 +104,7 @@ class Repairs:
         """A function that is called at several places is less likely at fault than one call."""
         if not isinstance(site, ast.FunctionDef):
             return 0.0
-        calls = sum(_plain_call(node) and node.func.id == site.name  # type: ignore[attr-defined]
-                    for node in ast.walk(self._source.tree))  # fmt: skip
+        calls = sum(_called_by_name(node) == site.name for node in ast.walk(self._source.tree))
         return 0.6 if calls > 1 else 0.05
 
     def pair(self) -> tuple[Found, Found] | None:
@@ -107,7 +115,7 @@ class Repairs:
             if time.process_time() > deadline:
                 return None
             changes = self._both(one, other)
-            if changes and self._accepts(self._bench.run(self._world, *changes)):
+            if changes and self._accepts(self._run(*changes)):
                 return one, other
         return None
 
@@ -121,11 +129,9 @@ class Repairs:
         return (_change(one.site, merged),) if merged is not None else ()
 
     def _makes_true(self, found: Found) -> bool:
-        return self._accepts(
-            self._bench.run(self._world, _change(found.site, found.edit.statement))
-        )
+        return self._accepts(self._run(_change(found.site, found.edit.statement)))
 
-    def _sites(self) -> Iterator[tuple[ast.stmt, Unit]]:
+    def _sites(self) -> Iterator[tuple[ast.stmt, Any]]:
         """The statements that make the gradient, the last first, and the functions they call."""
         units = list(reversed(self._bench.nodes))
         for unit in units:
@@ -140,40 +146,11 @@ class Repairs:
         while pending:
             node, unit = pending.pop(0)
             for call in ast.walk(node):
-                name = call.func.id if _plain_call(call) else ""  # type: ignore[attr-defined]
+                name = _called_by_name(call)
                 if name in defined and name not in seen:
                     seen.add(name)
                     yield defined[name], unit
                     pending.append((defined[name], unit))
-
-    def _words(self, site: ast.stmt, unit: Unit) -> Words:
-        names = unit.before.names
-        inner = [
-            node.id
-            for node in ast.walk(site)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        ]
-        if isinstance(site, ast.FunctionDef):
-            inner += [argument.arg for argument in site.args.args]
-        own = self._bench.place.root
-        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
-        integers = [n for n, v in names.items() if _is_integer(v)]
-        tensors = self._bench.truth.gradients
-        return Words(
-            floats=list(dict.fromkeys([*floats, *inner])),
-            gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
-            integers=list(dict.fromkeys([*integers, *inner])),
-            tensor=self._bench.tensor,
-            said=self._said,
-        )
-
-    def _says_something(self, name: str, value: Any) -> bool:
-        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            return False
-        truth = self._bench.truth
-        tensor = tensor_meant(name, truth.gradients)
-        return tensor is None or scale(truth.gradients[tensor]) > truth.noise(tensor)
 
     def _shown(self, node: ast.AST) -> str:
         text = self._source.segment(node) if hasattr(node, "lineno") else ""
@@ -200,7 +177,8 @@ class Repairs:
         raw = whole.encode()
         if getattr(old, "end_lineno", line) == line:
             end = getattr(old, "end_col_offset", len(raw))
-            after = _in_parentheses(found.edit, after)
+            if raw[column - 1 : column] + raw[end : end + 1] != b"()":
+                after = _in_parentheses(found.edit, after)
             whole = (raw[:column] + after.encode() + raw[end:]).decode()
         shown = len(raw[:column].decode(errors="replace")) + 1
         return Repair(line, shown, before, after, whole.strip())
@@ -224,14 +202,12 @@ def _starts_a_sentence(text: str) -> bool:
     )  # fmt: skip
 
 
-def _plain_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-
-
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return not value.is_floating_point() and value.dtype != torch.bool
-    return isinstance(value, int) and not isinstance(value, bool)
+def _called_by_name(node: ast.AST) -> str:
+    """The function or method of a call; of a class its __init__ is not looked at."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name
+    return ""
 
 
 def _merged(one: Found, other: Found) -> ast.stmt | None:
@@ -241,28 +217,5 @@ def _merged(one: Found, other: Found) -> ast.stmt | None:
     old, new = other.edit.old, other.edit.new
     if new is None or isinstance(old, ast.stmt):
         return None
-    merged: ast.stmt | None = _exchanged(one.edit.statement, old, new)
+    merged: ast.stmt | None = exchanged(one.edit.statement, old, new)
     return merged
-
-
-def _exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:
-    """``tree`` with the node ``old`` exchanged; None if it is not in there."""
-    if tree is old:
-        return new
-    for name, value in ast.iter_fields(tree):
-        for position, part in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(part, ast.AST):
-                inner = _exchanged(part, old, new)
-                if inner is not None:
-                    return _with(tree, name, position, inner)
-    return None
-
-
-def _with(tree: ast.AST, name: str, position: int, inner: ast.AST) -> ast.AST:
-    changed = copy.copy(tree)
-    value = getattr(tree, name)
-    if isinstance(value, list):
-        setattr(changed, name, [*value[:position], inner, *value[position + 1 :]])
-    else:
-        setattr(changed, name, inner)
-    return changed

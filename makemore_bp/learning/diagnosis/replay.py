@@ -11,7 +11,7 @@ import ast
 import copy
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from makemore_bp.learning.blocks import Blocks, Home, Unit
 from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.diagnosis.edits import Words
 from makemore_bp.learning.diagnosis.world import (
     AS_READ,
     Given,
@@ -30,12 +31,13 @@ from makemore_bp.learning.diagnosis.world import (
     near,
     private,
 )
-from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.places import Place, places, tensor_meant
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
 
 SETTING = "__makemore_bp_setting__"
+_OWN = "__makemore_bp_own__"  # what the statements have made of the gradient so far
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,12 @@ class Bench:
         needed, units = {self.place.root}, []
         for index in range(last, -1, -1):
             unit = self.block.units[index]
-            written = {name for name in needed if unit.writes(Place(name))}
-            if self.place.root in needed and unit.writes(self.place):
-                written.add(self.place.root)
+            written = {
+                name
+                for name in needed
+                if unit.writes(self.place if name == self.place.root else Place(name))
+                or self._works_on(unit, name)
+            }
             if not written or isinstance(unit.node, ast.FunctionDef | ast.ClassDef):
                 continue
             units.append(index)
@@ -83,6 +88,24 @@ class Bench:
             needed -= {name for name in written if unit.starts(name)} - keeps
             needed |= unit.reads - self._given(unit)
         return tuple(reversed(units))
+
+    def _works_on(self, unit: Unit, name: str) -> bool:
+        """Whether a unit calls a method of an object of the script's own."""
+        value = unit.before.names.get(name)
+        return type(value).__name__ in self._classes and any(
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == name
+            for call in ast.walk(unit.node)
+            if isinstance(call, ast.Call)
+            for node in [call.func]
+        )
+
+    @cached_property
+    def _classes(self) -> dict[str, ast.ClassDef]:
+        """The script's own classes."""
+        body = self.source.tree.body
+        return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
 
     @property
     def nodes(self) -> list[Unit]:
@@ -93,6 +116,45 @@ class Bench:
     def text(self) -> str:
         """The statements as the learner wrote them."""
         return "\n".join(self.source.segment(unit.node) for unit in self.nodes)
+
+    def words(self, site: ast.stmt, unit: Unit) -> Words:
+        """The names that may stand in a statement."""
+        names = unit.before.names
+        own = self.place.root
+        inner = [
+            node.id
+            for node in ast.walk(site)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if node.id != own and not self._is_zero(node.id)
+        ]
+        if isinstance(site, ast.FunctionDef):
+            inner += [argument.arg for argument in site.args.args]
+        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
+        integers = [n for n, v in names.items() if _is_integer(v)]
+        tensors = self.truth.gradients
+        return Words(
+            floats={n: tuple(names[n].shape) if n in floats else None for n in (*floats, *inner)},
+            gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
+            integers=list(dict.fromkeys([*inner, *integers])),
+            tensor=self.tensor,
+            said=self._said,
+        )
+
+    def _says_something(self, name: str, value: Any) -> bool:
+        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return False
+        return not self._is_zero(name)
+
+    def _is_zero(self, name: str) -> bool:
+        """Whether a name means a gradient that is zero in truth."""
+        gradients = self.truth.gradients
+        tensor = tensor_meant(name, gradients)
+        return tensor is not None and scale(gradients[tensor]) <= self.truth.noise(tensor)
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        return frozenset(n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name))
 
     @cached_property
     def random(self) -> Mapping[str, Tensor]:
@@ -134,15 +196,17 @@ class Bench:
         made: dict[str, Any] = {}
         for index in self.history if changes else self.plan:
             names = self._names(index, world, made, given)
-            if not _execute(self._statements(index, changes), names):
+            if not execute(self._statements(index, changes), names):
                 return None
             unit = self.block.units[index]
-            for name in unit.changes | ({self.place.root} if unit.opaque else set()):
-                if name in names:
-                    made[name] = private(names[name])  # it may be a tensor of the world itself
+            own = unit.changes - self._others(unit) - {self.place.root}
+            for name in own & names.keys():
+                made[name] = private(names[name])  # it may be a tensor of the world itself
+            if self.place.root in unit.changes or unit.opaque:
+                made[_OWN] = private(self.place.get(names))
             if index == upto:
                 break
-        return as_number(self.place.get(made))
+        return as_number(made.get(_OWN))
 
     def agrees(self, value: Tensor | None, truth: Tensor | None = None) -> bool:
         """Whether a value is the true gradient."""
@@ -171,15 +235,28 @@ class Bench:
         definitions = {
             old.name: statement
             for old, statement in new.items()
-            if isinstance(old, ast.FunctionDef)
+            if isinstance(old, ast.FunctionDef) and old not in self._methods
         }
         if unit.opaque:
             definitions = {**self._makers, **definitions}
         whole = [
             self._cut(d, d.name) for d in definitions.values() if isinstance(d, ast.FunctionDef)
         ]
+        whole += [_with_methods(each, new) for each in self._classes.values()]
         compound = isinstance(node, ast.For | ast.While)
-        return [*whole, self._cut(node, self.block.function) if compound else node]
+        statements = [*whole, self._cut(node, self.block.function) if compound else node]
+        return (
+            [_Bounded().visit(copy.deepcopy(s)) for s in statements] if self._loops else statements
+        )
+
+    @cached_property
+    def _loops(self) -> bool:
+        """Whether there is a loop that a change may keep from ending."""
+        return any(isinstance(node, ast.While) for node in ast.walk(self.source.tree))
+
+    @cached_property
+    def _methods(self) -> set[ast.stmt]:
+        return {method for each in self._classes.values() for method in each.body}
 
     @cached_property
     def _makers(self) -> dict[str, ast.stmt]:
@@ -223,6 +300,8 @@ class Bench:
             if name in names:
                 names[name] = private(names[name])
         names.update(made)
+        if made.get(_OWN) is not None:
+            self.place.put(names, made[_OWN])
         names[SETTING] = lambda tensor, value: _set(world, tensor, value)
         _rebind(names)
         return names
@@ -244,7 +323,21 @@ class Bench:
             right = isinstance(value, Tensor) and near(value, true)
             if right or given.finished or not self.unfinished(place, index):
                 place.put(names, world[other])
+            elif not given.single:
+                begun = self._so_far(other, place, index, world)
+                if begun is not None and isinstance(value, Tensor) and begun.shape == value.shape:
+                    place.put(names, begun)
         return names
+
+    def _so_far(
+        self, tensor: str, place: Place, index: int, world: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """What a gradient that is added to later is at a unit, in float64."""
+        writes = tuple(i for i in range(index) if self.block.units[i].writes(place))
+        if not writes:
+            return None
+        home = Home(self.block, place, writes)
+        return Bench(self._blocks, home, tensor, self.truth, writes[-1]).run(world)
 
     def unfinished(self, place: Place, index: int) -> bool:
         """Whether a gradient that a unit reads is added to later: it was read too early."""
@@ -254,12 +347,35 @@ class Bench:
         return False
 
     def _places(self, unit: Unit) -> dict[str, Place]:
-        return places(unit.before.names, self.truth.gradients, self._told)
+        found = places(unit.before.names, self.truth.gradients, self._told)
+        if self.place.key is None:
+            return found
+        # A function may know a dictionary of gradients by a name of its own.
+        own = {t: replace(p, root=self.place.root) for t, p in found.items() if p.key is not None}
+        return found | {t: p for t, p in own.items() if p.get(unit.before.names) is not None}
+
+    def _others(self, unit: Unit) -> set[str]:
+        """The names of other gradients after a unit: the world says what they are."""
+        after = places(unit.after.names, self.truth.gradients, self._told)
+        return {p.root for t, p in after.items() if t != self.tensor} - {self.place.root}
 
     def _given(self, unit: Unit) -> set[str]:
         """The names that are not the plan's to make: other gradients and what the script found."""
         others = {p.root for t, p in self._places(unit).items() if t != self.tensor}
         return (others | set(self.truth.tensors)) - {self.place.root}
+
+
+def _with_methods(node: ast.ClassDef, new: Mapping[ast.stmt, ast.stmt]) -> ast.ClassDef:
+    """A class with some of its methods exchanged."""
+    changed = copy.copy(node)
+    changed.body = [new.get(method, method) for method in node.body]
+    return changed
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() and value.dtype != torch.bool
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _rebind(names: dict[str, Any]) -> None:
@@ -269,7 +385,29 @@ def _rebind(names: dict[str, Any]) -> None:
             names[name] = types.FunctionType(
                 value.__code__, names, value.__name__, value.__defaults__, value.__closure__
             )
-    names[HOOK] = lambda _: None
+    names[HOOK] = _Patience()
+
+
+class _Patience:
+    """Called before every statement in a function and every round of a ``while``."""
+
+    def __init__(self, rounds: int = 50_000) -> None:
+        self._left = rounds
+
+    def __call__(self, _: int) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise RuntimeError("it never ends")
+
+
+class _Bounded(ast.NodeTransformer):
+    """Has every round of a ``while`` counted."""
+
+    def visit_While(self, node: ast.While) -> ast.While:
+        self.generic_visit(node)
+        call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(0)], [])
+        node.body.insert(0, ast.Expr(call))
+        return ast.fix_missing_locations(node)
 
 
 def _set(world: Mapping[str, Tensor], tensor: str, value: Any) -> Any:
@@ -303,7 +441,7 @@ def _setting(name: str, tensor: str, at: ast.stmt) -> ast.stmt:
     return ast.fix_missing_locations(ast.copy_location(statement, at))
 
 
-def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
+def execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
     """Runs statements of the learner's, possibly with one thing changed; False if they fail."""
     try:
         code = compile(ast.Module(statements, []), "<again>", "exec", dont_inherit=True)

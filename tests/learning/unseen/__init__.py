@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import fused, halfdone, more, names, rights, singles, special
+from . import fused, halfdone, more, names, rights, singles, special, styles
 from .bases import EXERCISE1
 from .case import Case, numbered, right
 from .halfdone import half_done
@@ -20,7 +20,7 @@ __all__ = ["Case", "cases", "everything", "half_done"]
 def _all() -> Iterator[Case]:
     for base in EXERCISE1:
         yield right(base)
-    for module in (singles, more, special, fused, rights, names, halfdone):
+    for module in (singles, more, special, fused, rights, names, styles, halfdone):
         yield from module.cases()
 
 
