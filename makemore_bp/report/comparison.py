@@ -27,7 +27,7 @@ def comparison(folder: Path, found: Results) -> tuple[str, list[Rendered]]:
         Section("runs", "Every run", _runs(found)),
         Section("reproduce", "The best run again", _best(found)),
     ]
-    return page.page(f"Experiment {found.name}", lead, sections), rendered
+    return page.page(f"Experiment {found.name}", lead, sections, rendered), rendered
 
 
 def _history(folder: Path, run: Result) -> History:
