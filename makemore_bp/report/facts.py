@@ -11,13 +11,14 @@ from typing import Any
 from makemore_bp.report import page
 from makemore_bp.training import run_folder
 
-# Key of summary.json: what it is called on the page. A summary holds some of them.
+ABOUT = "about.json"  # what is known of a run before its end; summary.json repeats it
+# Keys of the two files, and what they are called on the page. A run has some of them.
 NAMES = {
     "name": "name",
     "note": "note",
     "started": "started",
     "ended": "ended",
-    "seconds": "duration",
+    "duration": "duration",
     "steps_per_second": "speed",
     "engine": "engine",
     "machine": "machine",
@@ -27,26 +28,33 @@ NAMES = {
 
 
 def table(folder: Path) -> str:
-    """The HTML of what is known about a run; nothing before it has come to its end."""
-    summary = _summary(folder)
-    found = [
-        (name, said)
-        for key, name in NAMES.items()
-        if summary.get(key) and (said := _said(key, summary[key]))
-    ]
+    """The HTML of what is known about a run; nothing, if nothing is."""
+    known = _known(folder)
+    found = [(name, _said(key, known[key])) for key, name in NAMES.items() if known.get(key)]
     return page.table("The run", ("", ""), found, numbers=False) if found else ""
 
 
-def _summary(folder: Path) -> dict[str, Any]:
+def _known(folder: Path) -> dict[str, Any]:
+    """The summary, or what was noted when the latest session of an unfinished run began."""
+    summary = _read(folder / run_folder.SUMMARY)
+    if summary:
+        return {"duration": summary.get("seconds"), **summary}
+    about = _read(folder / ABOUT)
+    sessions = about.get("sessions")
+    last = sessions[-1] if isinstance(sessions, list) and sessions else {}
+    return {**about, **last} if isinstance(last, dict) else about
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / run_folder.SUMMARY).read_bytes())
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _said(key: str, value: Any) -> str:
-    if key == "seconds" and isinstance(value, int | float):
+    if key == "duration" and isinstance(value, int | float):
         return _duration(value)
     if key == "steps_per_second" and isinstance(value, int | float):
         return f"{value:,.0f} steps a second"

@@ -134,7 +134,7 @@ def _names(seen: Observations) -> str:
 def _surprises(expected: Expectations) -> str:
     said = (
         f"Of {expected.words:,} words of the data file, those that the network would be the last "
-        "to write, by their loss per character: often slips of the pen, other languages, or rare "
+        "to write, by their loss per character: often typing mistakes, other languages, or rare "
         "letters. A network that has learned little finds all words much alike."
     )
     rows = [

@@ -13,10 +13,10 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 from tests.report import browser
 from tests.report.browser import Page
 
-PICTURES = 10
+PICTURES = 12
 # Of each picture its size on the screen and how much is drawn in it, and of each image inside
 # whether it can be decoded.
-MEASURE = """Promise.all([...document.querySelectorAll('svg')].map(async svg => {
+MEASURE = """Promise.all([...document.querySelectorAll('figure > svg')].map(async svg => {
   const images = [...svg.querySelectorAll('image')].map(async inner => {
     const image = new Image();
     image.src = inner.href.baseVal;

@@ -1,6 +1,8 @@
 // A picture of cells, whose numbers are read one by one. The picture stays as it was drawn; only
 // the cell that is read is framed.
 
+const READ_HINT = matchMedia("(pointer: coarse)").matches ? "Touch to read." : "Point or arrow keys to read.";
+
 class Cells {
   constructor(figure, data) {
     Object.assign(this, { data, svg: figure.querySelector("svg"), cell: null });
@@ -45,7 +47,7 @@ class Cells {
   read(cell) {
     this.cell = cell;
     this.readout.classList.toggle("hint", !cell);
-    this.readout.textContent = cell ? this.tell(...cell) : "Point at it, or use the arrow keys.";
+    this.readout.textContent = cell ? this.tell(...cell) : READ_HINT;
     const { rows, columns } = this.data, { left, top, width, height } = this.box;
     const [row, column] = cell || [0, 0];
     const place = { x: left + column / columns * width, y: top + row / rows * height,

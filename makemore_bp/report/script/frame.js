@@ -5,7 +5,9 @@
 
 const WIDTH = 374, RIGHT = 10, TOP = 8, BOTTOM = 34;
 const DRAGGED = 6; // units; a shorter drag is a click
-const HINT = "Point at it, or use the arrow keys. Drag to zoom, or use two fingers.";
+const HINT = matchMedia("(pointer: coarse)").matches
+  ? "Touch to read, two fingers to zoom."
+  : "Point or arrow keys to read, drag or + to zoom.";
 
 class Frame {
   constructor(figure, data, marks) {
@@ -78,7 +80,7 @@ class Frame {
     this.svg.replaceChildren();
     this.ylabels = this.labels(data.yticks, ticks(data.ylog, view.y, 5), view.y);
     const widest = Math.max(...this.ylabels.map(([, said]) => said.length), 1);
-    this.box = { left: 24 + 5.2 * widest, right: WIDTH - (data.margin || RIGHT), top: TOP,
+    this.box = { left: 25 + 5.8 * widest, right: WIDTH - (data.margin || RIGHT), top: TOP,
                  bottom: this.height - BOTTOM };
     this.x = scale(data.xlog, view.x, this.box.left, this.box.right);
     this.y = scale(data.ylog, view.y, this.box.bottom, this.box.top);
@@ -115,7 +117,7 @@ class Frame {
     const found = this.labels(this.data.xticks, ticks(this.data.xlog, this.view.x, 5), this.view.x);
     let free = -Infinity; // where the next label may begin
     for (const [value, said] of found) {
-      const x = this.x(value), half = 2.6 * said.length + 2;
+      const x = this.x(value), half = 2.9 * said.length + 3;
       svgElement("path", { class: "grid", d: `M${x} ${top}V${bottom}` }, this.svg);
       if (x - half < free) continue;
       const end = x + half > WIDTH ? " end" : "";

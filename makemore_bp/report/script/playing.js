@@ -45,6 +45,7 @@ class Playing {
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
     const bars = order.slice(0, BARS).map((id) => this.bar(id, probabilities[id]));
     this.part("bars").replaceChildren(...bars);
+    this.part("bars").style.setProperty("--most", probabilities[order[0]]);
     const rest = order.slice(BARS).reduce((sum, id) => sum + probabilities[id], 0);
     this.part("rest").hidden = order.length <= BARS;
     this.part("rest").textContent = `The other ${order.length - BARS} characters: ${percent(rest)}`;
@@ -53,7 +54,7 @@ class Playing {
   bar(id, probability) {
     const item = document.createElement("li");
     const kind = id === BOUNDARY ? "span" : "button";
-    const named = id === BOUNDARY ? "end of the word" : this.network.labels[id];
+    const named = id === BOUNDARY ? "end" : this.network.labels[id];
     const bar = htmlElement(kind, { class: "probability" }, item);
     if (id !== BOUNDARY) Object.assign(bar, { type: "button", value: id });
     bar.style.setProperty("--p", probability);
