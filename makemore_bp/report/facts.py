@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from makemore_bp.experiments import folder as folders
 from makemore_bp.report import page
 from makemore_bp.training import run_folder
 
@@ -29,8 +30,10 @@ NAMES = {
 
 def table(folder: Path) -> str:
     """The HTML of what is known about a run; nothing, if nothing is."""
-    known = _known(folder)
+    known, failure = _known(folder), _read(folder / folders.FAILURE)
     found = [(name, _said(key, known[key])) for key, name in NAMES.items() if known.get(key)]
+    if failure:
+        found.insert(0, ("state", f"{failure.get('status')}: {failure.get('reason')}"))
     return page.table("The run", ("", ""), found, numbers=False) if found else ""
 
 

@@ -199,7 +199,7 @@ def _embedding(seen: Observations) -> Picture:
         axes.set_xlabel(f"first principal component, {found.shares[0]:.0%} of the variance")
         axes.set_ylabel(f"second, {found.shares[1]:.0%}")
 
-    part = f" Labels stand at the first {LABELS}." if len(labels) > LABELS else ""
+    part = " Not every point has its label." if len(labels) > LABELS else ""
     part += f" The first {POINTS:,} are shown." if len(labels) > POINTS else ""
     return Picture(
         "embedding",

@@ -52,6 +52,7 @@ def numbers(axes: Axes) -> Numbers | None:
         "ylog": axes.get_yscale() == "log",
         "xticks": _given(axes),
         "lines": [*_lines(axes), *_steps(axes)],
+        "legend": _legend(axes),
         "bands": [_band(one) for one in axes.collections if isinstance(one, PolyCollection)],
         "guides": [_guide(line, axes) for line in axes.lines if _is_guide(line, axes)],
         "notes": notes,
@@ -59,6 +60,14 @@ def numbers(axes: Axes) -> Numbers | None:
     if any(note["xpart"] and note["x"] >= 1 for note in notes):
         found["margin"] = NOTE_MARGIN
     return found
+
+
+def _legend(axes: Axes) -> list[str]:
+    """The names in the picture's legend, in its order. Lines with other names are only there to
+    compare with."""
+    assert axes.figure is not None
+    found = [*axes.figure.legends, *filter(None, [axes.get_legend()])]
+    return [text.get_text() for legend in found for text in legend.get_texts()]
 
 
 def _lines(axes: Axes) -> list[Numbers]:

@@ -208,7 +208,9 @@ def _mean_std(tensor: Tensor) -> str:
 
 
 def _four(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.4f}"
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if value < 1e4 else f"{value:.3g}"
 
 
 def _two(value: float | None) -> str:

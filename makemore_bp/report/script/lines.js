@@ -7,13 +7,16 @@ const MARKERS = {
 };
 const MOST_MARKERS = 80; // of a line in view; more would hide it
 
+const OTHERS = "the others";
+
 class Lines {
   constructor(data) {
     this.data = data;
     this.hidden = new Set();
     const named = data.lines.filter((line) => line.label);
     this.readable = named.length ? named : data.lines;
-    this.entries = [...new Set(named.map(entryOf))];
+    const others = named.some((line) => this.entryOf(line) === OTHERS);
+    this.entries = others ? [...data.legend, OTHERS] : data.legend;
   }
 
   begin(frame) {
@@ -24,7 +27,7 @@ class Lines {
   }
 
   addEntry(legend, entry, frame) {
-    const line = this.readable.find((one) => entryOf(one) === entry);
+    const line = this.readable.find((one) => this.entryOf(one) === entry);
     const button = htmlElement("button", { type: "button", "aria-pressed": "true" }, legend);
     const swatch = svgElement("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, button);
     drawStroke(swatch, line, "M0 4H22");
@@ -33,21 +36,27 @@ class Lines {
     button.addEventListener("click", () => {
       if (!this.hidden.delete(entry)) this.hidden.add(entry);
       button.setAttribute("aria-pressed", String(!this.hidden.has(entry)));
-      if (frame.reading && this.hidden.has(entryOf(frame.reading.line))) frame.reading = null;
+      if (frame.reading && this.hidden.has(this.entryOf(frame.reading.line))) frame.reading = null;
       frame.draw();
     });
     return htmlElement("output", {}, button, "");
   }
 
+  // Lines that the legend does not name are there to compare with, and share an entry.
+  entryOf(line) {
+    return !line.label || this.data.legend.includes(line.label) ? line.label : OTHERS;
+  }
+
   visible(lines) {
-    return lines.filter((line) => !this.hidden.has(entryOf(line)));
+    return lines.filter((line) => !this.hidden.has(this.entryOf(line)));
   }
 
   draw(frame) {
     for (const band of this.data.bands) drawBand(frame, band);
     for (const guide of this.data.guides) drawGuide(frame, guide);
     for (const line of this.visible(this.data.lines)) drawLine(frame, line);
-    for (const note of this.data.notes) drawNote(frame, note);
+    const taken = [];
+    for (const note of this.data.notes) drawNote(frame, note, taken);
   }
 
   // Reading: a line and the number of one of its points.
@@ -100,7 +109,7 @@ class Lines {
   fillLegend(reading) {
     const at = reading && reading.line.x[reading.index];
     for (const [entry, value] of this.values) {
-      const lines = this.visible(this.readable).filter((line) => entryOf(line) === entry);
+      const lines = this.visible(this.readable).filter((line) => this.entryOf(line) === entry);
       const own = reading && lines.includes(reading.line) ? reading.line : lines[0];
       value.textContent = reading && own ? shown(valueAt(own, at)) : "";
     }
@@ -116,9 +125,6 @@ class Lines {
     return [least - margin, most + margin];
   }
 }
-
-// Lines that are only there to compare with share an entry.
-const entryOf = (line) => (line.label && line.alpha < 1 ? "the others" : line.label);
 
 function inView(frame, line) {
   const [low, high] = frame.view.x, found = [];
@@ -176,9 +182,12 @@ function pathOf(frame, line) {
 function drawLine(frame, line) {
   const inside = inView(frame, line);
   drawStroke(frame.inside, line, pathOf(frame, line));
-  const alone = line.x.length === 1 ? { ...line, marker: "o" } : line;
-  if (!alone.marker || (line.dash && inside.length > MOST_MARKERS)) return;
-  for (const k of inside) drawMarker(frame.inside, alone, frame.x(line.x[k]), frame.y(line.y[k]));
+  const marker = line.marker || (line.x.length === 1 ? "o" : "");
+  if (!marker || (line.dash && inside.length > MOST_MARKERS)) return;
+  const every = Math.ceil(inside.length / MOST_MARKERS);
+  for (const k of inside.filter((_, number) => number % every === 0)) {
+    drawMarker(frame.inside, { ...line, marker }, frame.x(line.x[k]), frame.y(line.y[k]));
+  }
 }
 
 function drawBand(frame, band) {
@@ -195,13 +204,17 @@ function drawGuide(frame, guide) {
   drawStroke(frame.inside, guide, d);
 }
 
-// A note stands at numbers of the axes, or at parts of their lengths, or at one of each.
-function drawNote(frame, note) {
+// A note stands at numbers of the axes, or at parts of their lengths, or at one of each; not upon
+// another one.
+function drawNote(frame, note, taken) {
   const { left, right, top, bottom } = frame.box;
   const x = note.xpart ? left + note.x * (right - left) : frame.x(note.x);
   const y = note.ypart ? bottom - note.y * (bottom - top) : frame.y(note.y);
   if (x < left - 1 || x > right + 1 || y < top - 1 || y > bottom + 1) return;
-  const lines = note.text.split("\n");
+  const lines = note.text.split("\n"), width = 5.2 * Math.max(...lines.map((said) => said.length));
+  const box = around([x + width / 2, y], width, 10 * lines.length);
+  if (taken.some((other) => overlap(box, other))) return;
+  taken.push(box);
   lines.forEach((said, k) => {
     const down = note.middle ? (k - (lines.length - 1) / 2) * 10 + 3 : k * 10;
     const text = svgText(said, x + note.dx, y - note.dy + down, { class: "note" }, frame.svg);

@@ -2,7 +2,7 @@
 
 const KINDS = ["boundary", "vowel", "other"];
 const LETTER = 11, SMALL_LETTER = 8; // units of type; small from MANY names on
-const MANY = 60;
+const MANY = 60, CROWD = 150; // lines to names farther off would cover a crowd
 
 class Points {
   constructor(data) {
@@ -23,20 +23,21 @@ class Points {
 
   draw(frame) {
     const inside = this.inView(frame);
-    for (const k of inside) drawDot(frame.inside, this.data.kinds[k], ...this.at(frame, k));
-    const taken = inside.map((k) => around(this.at(frame, k), 5, 5));
-    for (const k of inside) this.name(frame, k, taken);
+    const size = inside.length > CROWD ? 0.6 : 1;
+    for (const k of inside) drawDot(frame.inside, this.data.kinds[k], ...this.at(frame, k), size);
+    const taken = inside.map((k) => around(this.at(frame, k), 4, 4));
+    for (const k of inside) this.name(frame, k, taken, inside.length > CROWD);
   }
 
   // A name takes the first free place near its point. Where there is none it is left out until
   // somebody points there or zooms in.
-  name(frame, k, taken) {
+  name(frame, k, taken, inCrowd) {
     const [x, y] = this.at(frame, k);
     const text = svgText(this.data.labels[k], 0, 0, { class: `letter ${this.data.kinds[k]}` }, null);
     text.style.fontSize = `${this.size}px`;
     frame.inside.append(text);
     const width = Math.max(text.getComputedTextLength(), 4) + 2, height = this.size + 1;
-    const free = places(x, y, width, height).find((at) => {
+    const free = places(x, y, width, height, inCrowd ? 1 : 4).find((at) => {
       const box = around(at, width, height);
       return within(box, frame.box) && !taken.some((other) => overlap(box, other));
     });
@@ -103,15 +104,16 @@ class Points {
   }
 }
 
-function drawDot(parent, kind, x, y) {
+function drawDot(parent, kind, x, y, size = 1) {
   const shapes = { vowel: MARKERS.s, boundary: MARKERS.D, other: MARKERS.o };
-  svgElement("path", { class: `dot ${kind}`, d: shapes[kind], transform: `translate(${x} ${y})` }, parent);
+  const transform = `translate(${x} ${y}) scale(${size})`;
+  svgElement("path", { class: `dot ${kind}`, d: shapes[kind], transform }, parent);
 }
 
 // Places for the middle of a name: beside, above and below its point, then in wider circles.
-function places(x, y, width, height) {
+function places(x, y, width, height, rings) {
   const found = [];
-  for (let ring = 0; ring < 4; ring++) {
+  for (let ring = 0; ring < rings; ring++) {
     const across = width / 2 + 4 + ring * 7, up = height / 2 + 3 + ring * 7;
     for (let k = 0; k < 8 + 4 * ring; k++) {
       const angle = 2 * Math.PI * k / (8 + 4 * ring);
