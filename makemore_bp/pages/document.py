@@ -22,22 +22,28 @@ def text(value: str, limit: int = 1000) -> str:
 
 
 def document(
-    title: str, body: str, style: str, script: str = "", data: Any = None, kind: str = "report"
+    title: str,
+    body: str,
+    style: str,
+    script: str,
+    data: Any,
+    kind: str = "report",
+    maker: str = "makemore-bp",
 ) -> str:
     """The whole file.
 
     title: plain text. body: HTML. style: a sheet that follows the common one. script: the page's
-    own, which finds ``data`` as JSON in the element ``data``. kind: a class of the body.
+    own, which finds ``data`` as JSON in the element ``data``. kind: a class of the body. maker: what
+    the file says that it is, beginning with makemore-bp.
     """
-    scripts = f"{_data(data)}<script>{script}</script>\n" if script else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'{MARK.decode()} {escape(__version__)}">\n'
+        f'<meta name="generator" content="{escape(maker)} {escape(__version__)}">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<title>{text(title)}</title>\n'
         f'<style>\n{sheet()}{style}</style>\n</head>\n<body class="{kind}">\n'
-        f"{body}{scripts}</body>\n</html>\n"
+        f"{body}{_data(data)}<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -52,5 +58,5 @@ def _data(data: Any) -> str:
 def _policy(script: str) -> str:
     """Said to the browser: only this very script runs, and nothing can be fetched."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    scripts = f"; script-src 'sha256-{digest}'" if script else ""
-    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:{scripts}"
+    styles = "style-src 'unsafe-inline'; img-src data:"
+    return f"default-src 'none'; {styles}; script-src 'sha256-{digest}'"

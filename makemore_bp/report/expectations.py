@@ -63,7 +63,7 @@ def _passed(saved: Checkpoint, words: list[str]) -> Iterator[tuple[Tensor, Tenso
     network, statistics = configured.network(saved.config), saved.statistics
     examples = encode(words, saved.vocabulary, saved.config.model.block_size)
     rows = max(1, NUMBERS // max(len(saved.vocabulary), saved.config.model.n_hidden))
-    for some in torch.arange(len(examples)).split(rows):
+    for some in torch.split(torch.arange(len(examples)), rows):
         Xb, Yb = examples.batch(some)
         logits = network.logits(saved.parameters, statistics.bnmean, statistics.bnvar, Xb)
         yield Xb[:, -1], Yb, F.log_softmax(logits, 1)

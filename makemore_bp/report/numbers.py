@@ -74,7 +74,15 @@ def _lines(axes: Axes) -> list[Numbers]:
     drawn = [line for line in axes.lines if not _is_guide(line, axes) and _is_shown(line)]
     most = max(LEAST_POINTS, POINTS // max(1, len(drawn)))
     return [_line(line, most) for line in drawn] + [
-        _line(Line2D(*_bars(one), color=one.get_color()[0], linewidth=1, label="_bars"), most)
+        _line(
+            Line2D(
+                *_bars(one),
+                color=to_hex(np.asarray(one.get_color())[0]),
+                linewidth=1,
+                label="_bars",
+            ),
+            most,
+        )
         for one in axes.collections
         if isinstance(one, LineCollection)
     ]

@@ -57,13 +57,18 @@ def page(
 
 
 def with_script(
-    title: str, body: str, pictures: Mapping[str, Any], network: Mapping[str, Any] | None
+    title: str,
+    body: str,
+    pictures: Mapping[str, Any],
+    network: Mapping[str, Any] | None,
+    **more: str,
 ) -> str:
-    """The whole file of a body, with the style and the script of reports."""
+    """The whole file of a body, with the style and the script of reports; ``more`` is for
+    ``document``."""
     style = (_HERE / "report.css").read_text(encoding="utf-8")
     parts = [(_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
     script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
-    return document(title, body, style, script, {"pictures": pictures, "network": network})
+    return document(title, body, style, script, {"pictures": pictures, "network": network}, **more)
 
 
 def paragraph(said: str) -> str:

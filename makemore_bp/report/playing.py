@@ -12,7 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from makemore_bp.engines import configured
+from makemore_bp.errors import RequestError
 from makemore_bp.network.batchnorm import EPS
+from makemore_bp.pages.document import GENERATOR, text
 from makemore_bp.report import page
 from makemore_bp.report.letters import shown_characters
 from makemore_bp.text import is_hidden, visible
@@ -75,12 +77,21 @@ def network(saved: Checkpoint) -> dict[str, Any] | None:
     }
 
 
-def network_page(saved: Checkpoint, title: str) -> str:
-    """A page that holds nothing but the network of a run, to be put on a web site."""
+def network_page(saved: Checkpoint, title: str, maker: str = "makemore-bp") -> str:
+    """A page that holds nothing but the network of a run, to be put on a web site.
+
+    maker: see ``document``. Raises RequestError for a network that would make the page too large.
+    """
     found = network(saved)
-    body = f"<header><h1>{page.text(title)}</h1></header>\n<main>\n{section(found)}</main>\n"
-    body += f"<footer>{page.GENERATOR}</footer>\n"
-    return page.with_script(title, body, {}, found)
+    if found is None:
+        raise RequestError(
+            f"{TOO_LARGE} It would be more than {LARGEST:,} characters; take another --format."
+        )
+    body = (
+        f"<header><h1>{text(title)}</h1></header>\n<main>\n{section(found)}</main>\n"
+        f"<footer>{GENERATOR}</footer>\n"
+    )
+    return page.with_script(title, body, {}, found, maker=maker)
 
 
 def _encoded(parameter: Tensor) -> str:

@@ -156,6 +156,8 @@ def test_an_export_says_where_it_is_and_how_it_is_used_and_may_be_written_again(
 ) -> None:
     if format == "onnx":
         pytest.importorskip("onnxruntime")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
     for _ in range(2):
         answer = cli("export", small_run, "--format", format)
         assert answer.code == 0, answer.err
@@ -166,6 +168,7 @@ def test_an_export_says_where_it_is_and_how_it_is_used_and_may_be_written_again(
     assert heading == "To use it:"
     exec("\n".join(lines), {})
     sys.modules.pop("network", None)
+    assert opened == ([path.resolve().as_uri()] if format == "html" else [])
 
 
 def test_what_is_no_export_is_never_replaced(small_run: Path, cli: Any) -> None:

@@ -24,6 +24,8 @@ FLOORS = (
     {"config", "network"},
     {"yaml_reading"},
     {"locks"},
+    {"pages"},
+    {"pages"},
     {"resources", "files", "signals", "processes", "threads"},
     {"errors"},
     {"text"},

@@ -106,7 +106,7 @@ class Page:
 
     def drag(self, *places: tuple[float, float]) -> None:
         """Presses at the first place, moves over the others and releases at the last."""
-        held = {"button": "left", "buttons": 1, "clickCount": 1}
+        held: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
         self.mouse("Moved", *places[0])
         self.mouse("Pressed", *places[0], **held)
         for place in places[1:]:
