@@ -33,8 +33,8 @@ def document(
     """The whole file.
 
     title: plain text. body: HTML. style: a sheet that follows the common one. script: the page's
-    own, which finds ``data`` as JSON in the element ``data``. kind: a class of the body. maker: what
-    the file says that it is, beginning with makemore-bp.
+    own, which finds ``data`` as JSON in the element ``data``. kind: a class of the body. maker:
+    what the file says that it is, beginning with makemore-bp.
     """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -68,9 +68,7 @@ def next_characters(saved: Checkpoint, ids: list[int], temperature: float) -> li
     context = before[len(before) - saved.config.model.block_size :]
     hprebn = p["C"][context].reshape(-1) @ p["W1"] + p["b1"]
     hpreact = p["bngain"] / np.sqrt(var + EPS) * (hprebn - mean) + p["bnbias"]
-    h = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}[saved.config.model.activation](
-        hpreact
-    )
+    h = np.tanh(hpreact) if saved.config.model.activation == "tanh" else np.maximum(hpreact, 0)
     logits = (h @ p["W2"] + p["b2"])[0]
     counts = [math.exp((logit - max(logits)) / temperature) for logit in logits]
     total = sum(counts)

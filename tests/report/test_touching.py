@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
@@ -76,7 +77,7 @@ def test_the_value_under_the_pointer_is_the_runs(page: Page, hostile_run: Path) 
         "train": dict(zip(seen.train.steps, seen.train.values, strict=True)),
         "val": dict(zip(seen.val.steps, seen.val.values, strict=True)),
     }[label]
-    assert float(value) == pytest.approx(series[step_read(page)], rel=1e-4)
+    assert float(value) == pytest.approx(series[np.float64(step_read(page))], rel=1e-4)
     page.mouse("Moved", *at(page, 0.5, 1.3))
     assert readout(page).startswith(("Point", "Touch"))
 
