@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 from makemore_bp.report import history
 from tests.report import browser
 from tests.report.browser import Page
+from tests.report.report_helpers import trained
 
 LOSS = 'figure[data-picture="loss"]'
 
@@ -195,3 +197,29 @@ def test_without_a_script_the_pictures_stand_there_as_they_were_drawn(
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
     assert tab.evaluate("document.querySelectorAll('figure > svg[role=img]').length") == 12
     assert tab.evaluate("document.querySelector('.playing').offsetParent") is None
+
+
+def test_the_runs_of_an_experiment_are_read_and_switched_off_by_their_names(
+    tab: Page, cli: Any, words: Path, tmp_path: Path
+) -> None:
+    for hidden in (2, 8, 30):
+        trained(words, tmp_path / "sweep" / "runs" / f"h{hidden}", f"model.n_hidden={hidden}")
+    shown = Path(cli("report", tmp_path / "sweep").out.strip())
+    tab.resize(1280)
+    tab.open(shown)
+    assert tab.complaints() == []
+    assert all(url == shown.as_uri() or url.startswith("data:") for url in tab.requests())
+    figure = 'figure[data-picture="val-loss"]'
+    buttons = f"[...document.querySelectorAll('{figure} .legend button')]"
+    names = tab.evaluate(f"{buttons}.map(b => b.querySelector('span').textContent)")
+    assert set(names) == {"h2", "h8", "h30"}
+    focus(tab, figure)
+    tab.press("ArrowRight")
+    first = re.match(r"step [\d,]+: (h\d+) [\d.]+$", readout(tab, figure))
+    assert first
+    values = f"{buttons}.map(b => b.querySelector('output').textContent)"
+    assert all(float(value) > 1 for value in tab.evaluate(values))
+    tab.evaluate(f"{buttons}.find(b => b.textContent.startsWith('{first[1]}')).click()")
+    focus(tab, figure)
+    tab.press("ArrowRight")
+    assert first[1] not in readout(tab, figure)

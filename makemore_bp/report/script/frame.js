@@ -29,7 +29,7 @@ class Frame {
     const bar = htmlElement("div", { class: "bar" }, this.figure);
     this.svg.after(bar);
     this.readout = htmlElement("p", { class: "readout", "aria-live": "polite" }, bar, HINT);
-    this.whole = htmlElement("button", { type: "button", class: "small", hidden: "" }, bar, "Whole");
+    this.whole = htmlElement("button", { type: "button", class: "small", hidden: "" }, bar, "Show all");
     this.whole.addEventListener("click", () => { this.reset(); this.svg.focus(); });
   }
 
