@@ -15,6 +15,7 @@ from makemore_bp.engines import configured
 from makemore_bp.training.checkpoint import Checkpoint
 
 WORDS = 50_000  # of a file that are looked at, evenly picked
+FOLLOWED = 40  # ids of which it is told what follows them
 SHOWN = 24  # the least likely words
 NUMBERS = 2**22  # of the probabilities that are held at a time
 
@@ -33,8 +34,9 @@ class Surprise:
 
 @dataclass(frozen=True)
 class Expectations:
-    """following (V, V): the mean probability of each next id after each id, over all places in the
-    words where the first stands; 0 where it stands nowhere. surprises: the worst first. words: how
+    """following (FOLLOWED, FOLLOWED), or (V, V) where there are fewer ids: the mean probability of
+    each next id after each id, over all places in the words where the first stands; 0 where it
+    stands nowhere. surprises: the worst first. words: how
     many distinct ones were looked at."""
 
     following: Tensor
@@ -47,11 +49,12 @@ def expectations(saved: Checkpoint, words: list[str]) -> Expectations:
     """Passes words through the network of a run."""
     distinct = list(dict.fromkeys(words))
     distinct = distinct[:: -(-len(distinct) // WORDS)]
-    V = len(saved.vocabulary)
-    sums, counts, losses = torch.zeros(V, V, dtype=torch.float64), torch.zeros(V), []
+    size = min(FOLLOWED, len(saved.vocabulary))
+    sums, counts, losses = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size), []
     for last, targets, logprobs in _passed(saved, distinct):
-        sums.index_add_(0, last, logprobs.exp().double())
-        counts.index_add_(0, last, torch.ones(len(last)))
+        shown = last < size
+        sums.index_add_(0, last[shown], logprobs[shown, :size].exp().double())
+        counts.index_add_(0, last[shown], torch.ones(int(shown.sum())))
         losses.append(-logprobs.gather(1, targets[:, None])[:, 0])
     following = sums / counts.clamp(min=1)[:, None]
     return Expectations(following, _surprises(distinct, torch.cat(losses)), len(distinct))

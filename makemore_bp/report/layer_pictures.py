@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from makemore_bp.report.drawing import BLUE, INK, MUTED, VERMILION, Picture, fading
+from makemore_bp.report.expectations import FOLLOWED
 from makemore_bp.report.letters import kinds, shown_characters
 from makemore_bp.report.observations import FLAT, Observations, saturated
 
@@ -243,8 +244,8 @@ def _live_embedding(seen: Observations, found: Projection) -> dict[str, Any]:
 
 
 def _following(seen: Observations) -> Picture:
-    labels = shown_characters(seen.saved.vocabulary)[:TICKS]
-    percents = 100 * _numbers(seen.expected.following)[:TICKS, :TICKS]
+    percents = 100 * _numbers(seen.expected.following)
+    labels = shown_characters(seen.saved.vocabulary)[: len(percents)]
 
     def draw(axes: Axes) -> None:
         axes.imshow(percents, cmap=fading(BLUE), vmin=0, aspect="auto", interpolation="none")
@@ -252,7 +253,7 @@ def _following(seen: Observations) -> Picture:
         axes.set_xticks(range(len(labels)), labels, fontsize=8)
         axes.set_yticks(range(len(labels)), labels, fontsize=8)
 
-    part = f" The first {TICKS} are shown." if len(seen.saved.vocabulary) > TICKS else ""
+    part = f" The first {FOLLOWED} are shown." if len(seen.saved.vocabulary) > FOLLOWED else ""
     return Picture(
         "following",
         "The next character after each character",

@@ -21,8 +21,7 @@ from matplotlib.ticker import FixedLocator
 
 from makemore_bp.pages.theme import PALETTE
 
-UNITS = 374  # of the page's pictures across, which are points of a picture of 5.2 inches
-HEIGHT = 238
+HEIGHT = 238  # of the page's pictures, in the units in which frame.js makes them 374 wide
 POINTS = 20_000  # of all lines of a picture
 LEAST_POINTS = 40  # of one line
 CELLS = 30_000  # whose numbers are worth their bytes

@@ -146,14 +146,12 @@ def _surprises(expected: Expectations) -> str:
 
 
 def _expected_least(one: Surprise) -> str:
-    place = one.place
-    if place == len(one.word):
+    if one.place == len(one.word):
         return "its end"
-    return (
-        f"{letter(one.word[place])} after {letter(one.word[place - 1])}"
-        if place
-        else (f"{letter(one.word[0])} at the beginning")
-    )
+    character = letter(one.word[one.place])
+    if one.place == 0:
+        return f"{character} at the beginning"
+    return f"{character} after {letter(one.word[one.place - 1])}"
 
 
 def _gradcheck(seen: Observations) -> str:

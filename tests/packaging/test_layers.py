@@ -25,7 +25,6 @@ FLOORS = (
     {"yaml_reading"},
     {"locks"},
     {"pages"},
-    {"pages"},
     {"resources", "files", "signals", "processes", "threads"},
     {"errors"},
     {"text"},
