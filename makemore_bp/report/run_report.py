@@ -202,13 +202,16 @@ def _shown(value: Any) -> str:
 
 def _mean_std(tensor: Tensor) -> str:
     values = tensor.double()
-    return f"{float(values.mean()):z.2f} ± {float(values.std()):.2f}"
+    return f"{_fixed(float(values.mean()), 2)} ± {_fixed(float(values.std()), 2)}"
 
 
 def _four(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:.4f}" if value < 1e4 else f"{value:.3g}"
+    return "-" if value is None or not math.isfinite(value) else _fixed(value, 4)
+
+
+def _fixed(value: float, digits: int) -> str:
+    """A number with so many digits behind its point; one that has gone wild, with three in all."""
+    return f"{value:z.{digits}f}" if abs(value) < 1e4 else f"{value:.3g}"
 
 
 def _two(value: float | None) -> str:

@@ -60,11 +60,13 @@ function logarithmicTicks(low, high) {
   return decades.length > 2 ? decades : inside;
 }
 
-// Six digits are more than a picture shows and fewer than rounding would spoil.
+// Five digits are more than a picture shows.
 function shown(value) {
   if (!Number.isFinite(value)) return "not a number";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e15)) return value.toExponential(3).replace("-", "−");
+  if (size !== 0 && (size < 1e-4 || size >= 1e10)) {
+    return Number(value.toPrecision(4)).toExponential().replaceAll("-", "−");
+  }
   const digits = Number.isInteger(value) ? 0 : limit(4 - Math.floor(Math.log10(size)), 0, 8);
   const said = value.toLocaleString("en-US", { maximumFractionDigits: digits });
   return said.replace("-", "−");

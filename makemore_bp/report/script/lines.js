@@ -6,7 +6,6 @@ const MARKERS = {
   D: "M0 -2.6L2.6 0L0 2.6L-2.6 0Z", x: "M-2 -2L2 2M-2 2L2 -2",
 };
 const MOST_MARKERS = 80; // of a line in view; more would hide it
-
 const OTHERS = "the others";
 
 class Lines {
@@ -15,8 +14,8 @@ class Lines {
     this.hidden = new Set();
     const named = data.lines.filter((line) => line.label);
     this.readable = named.length ? named : data.lines;
-    const others = named.some((line) => this.entryOf(line) === OTHERS);
-    this.entries = others ? [...data.legend, OTHERS] : data.legend;
+    const found = new Set(named.map((line) => this.entryOf(line)));
+    this.entries = [...new Set([...data.legend, OTHERS])].filter((entry) => found.has(entry));
   }
 
   begin(frame) {
