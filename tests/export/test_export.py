@@ -184,7 +184,7 @@ def test_what_is_no_export_is_never_replaced(small_run: Path, cli: Any) -> None:
 @pytest.mark.parametrize(
     ("format", "out", "said"),
     [
-        ("pickle", "x.pkl", "There are onnx, torch, json"),
+        ("pickle", "x.pkl", "There are html, onnx, torch, json"),
         ("json", "network.txt", "ends in .json"),
         ("torch", "my-network.py", "Python cannot import a file of this name"),
         ("torch", "class.py", "Python cannot import a file of this name"),
