@@ -24,7 +24,7 @@ def comparison(found: Results) -> tuple[str, list[Rendered]]:
         Section("runs", "Every run", _runs(found)),
         Section("reproduce", "The best run again", _best(found)),
     ]
-    return page.page(f"Experiment {found.name}", lead, sections), rendered
+    return page.page(f"Experiment {found.name}", lead, sections, rendered), rendered
 
 
 def _history(run: Result) -> History:

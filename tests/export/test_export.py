@@ -157,6 +157,8 @@ def test_an_export_says_where_it_is_and_how_it_is_used_and_may_be_written_again(
 ) -> None:
     if format == "onnx":
         pytest.importorskip("onnxruntime")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
     for _ in range(2):
         answer = cli("export", small_run, "--format", format)
         assert answer.code == 0, answer.err
@@ -167,6 +169,7 @@ def test_an_export_says_where_it_is_and_how_it_is_used_and_may_be_written_again(
     assert heading == "To use it:"
     exec("\n".join(lines), {})
     sys.modules.pop("network", None)
+    assert opened == ([path.resolve().as_uri()] if format == "html" else [])
 
 
 def test_what_is_no_export_is_never_replaced(small_run: Path, cli: Any) -> None:
@@ -182,7 +185,7 @@ def test_what_is_no_export_is_never_replaced(small_run: Path, cli: Any) -> None:
 @pytest.mark.parametrize(
     ("format", "out", "said"),
     [
-        ("pickle", "x.pkl", "There are onnx, torch, json"),
+        ("pickle", "x.pkl", "There are html, onnx, torch, json"),
         ("json", "network.txt", "ends in .json"),
         ("torch", "my-network.py", "Python cannot import a file of this name"),
         ("torch", "class.py", "Python cannot import a file of this name"),

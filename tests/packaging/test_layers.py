@@ -24,6 +24,7 @@ FLOORS = (
     {"config", "network"},
     {"yaml_reading", "json_reading"},
     {"locks"},
+    {"pages"},
     {"resources", "files", "signals", "processes", "threads"},
     {"errors"},
     {"text"},

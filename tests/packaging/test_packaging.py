@@ -90,7 +90,8 @@ def test_the_sdist_holds_all_that_belongs_to_the_sources(built: Path) -> None:
 
 def test_the_wheel_holds_the_code_and_the_bundled_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for path in (ROOT / "makemore_bp").rglob("*.py"):
+    package = ROOT / "makemore_bp"
+    for path in (path for kind in ("py", "js", "css") for path in package.rglob(f"*.{kind}")):
         assert str(path.relative_to(ROOT)) in names
     for folder, pattern in (("configs", "*.yaml"), ("data", "*.txt")):
         files = list((ROOT / folder).glob(pattern))
