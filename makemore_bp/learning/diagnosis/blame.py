@@ -264,11 +264,13 @@ class Blame:
         got, expected = tuple(value.shape), tuple(true.shape)
         text = f"{self._shown} is {got} and {self._name} is {expected}. {diagnosis.text}"
         if value.numel() == true.numel() and is_true(value.reshape(true.shape), true, 0.0):
-            text += (
-                f" The numbers are right. The lecture's cmp shows exact, because broadcasting "
-                f"lines the two up; an update {self._name} += -lr * {self._shown} fails, or gives "
-                f"{self._name} another shape."
-            )
+            text += " The numbers are right."
+            if _lines_up(got, expected):
+                text += (
+                    f" The lecture's cmp shows exact, because broadcasting lines the two up; an "
+                    f"update {self._name} += -lr * {self._shown} fails, or gives {self._name} "
+                    "another shape."
+                )
             if diagnosis.kind is Kind.transposed:
                 diagnosis = replace(diagnosis, kind=Kind.shape)
         return replace(diagnosis, text=text)
@@ -280,6 +282,12 @@ class Blame:
 def _is_begun(value: object) -> bool:
     """Whether a gradient is more than the zeros that it starts from."""
     return not isinstance(value, Tensor) or scale(value.double()) > 0
+
+
+def _lines_up(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return all(
+        1 in pair or len(set(pair)) == 1 for pair in zip(one[::-1], other[::-1], strict=False)
+    )
 
 
 def _difference(one: Tensor, other: Tensor) -> Tensor | None:

@@ -38,7 +38,8 @@ class Edit:
 class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
     them) with their shapes where they are known, what may be an index, and the tensor whose
-    gradient is made; ``said`` are the names that the script uses at all."""
+    gradient is made; ``said`` are the names that the script uses at all, and the
+    keys that it writes in brackets, in double quotes."""
 
     floats: Mapping[str, tuple[int, ...] | None]
     gradients: frozenset[str]

@@ -98,6 +98,11 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
     if isinstance(value, bool):
         yield from calls.flag(spot, node)
         return
+    if isinstance(value, str) and spot.index and isinstance(spot.parent, ast.Subscript):
+        for key in words.said:
+            if key[0] == '"' and key != f'"{value}"':
+                text = f'"{value}" is used where {key} belongs'
+                yield ast.Constant(key[1:-1]), Kind.wrong_input, text, 2
     if not isinstance(value, int | float):
         return
     if spot.axis:
@@ -256,6 +261,8 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
             text = f"{show(node)} leaves one out: {show(left)} belongs there"
         yield left, kind, text, 1.5
         return
+    if isinstance(op, ast.Add) and ast.dump(left) == ast.dump(right):
+        yield left, Kind.extra_term, f"the term {show(left)} is added twice", 1.9
     for kept, gone in ((left, right), (right, left)):
         if isinstance(op, ast.Div | ast.Pow | ast.Mod | ast.FloorDiv) and kept is right:
             continue

@@ -336,8 +336,11 @@ def _rebind(names: dict[str, Any]) -> None:
     """Lets the learner's functions read the names of this world and not those of the script."""
     for name, value in names.items():
         if isinstance(value, types.FunctionType) and HOOK in value.__globals__:
+            code = value.__code__
+            cells = zip(code.co_freevars, value.__closure__ or (), strict=True)
+            closure = tuple(types.CellType(names[n]) if n in names else cell for n, cell in cells)
             names[name] = types.FunctionType(
-                value.__code__, names, value.__name__, value.__defaults__, value.__closure__
+                code, names, value.__name__, value.__defaults__, closure
             )
     names[HOOK] = _Patience()
 
