@@ -385,7 +385,13 @@ def _layers() -> Iterator[Case]:
             "missing-factor factor operation",
             "The exponent is lowered by one.",
         ),
-        edit("dbnvar", "-0.5 * (bnvar + 1e-5)", "0.5 * (bnvar + 1e-5)", "sign", "The exponent that comes down is negative."),
+        edit(
+            "dbnvar",
+            "-0.5 * (bnvar + 1e-5)",
+            "0.5 * (bnvar + 1e-5)",
+            "sign",
+            "The exponent that comes down is negative.",
+        ),
         edit(
             "dbngain",
             "(bnraw * dout).sum",
