@@ -39,13 +39,14 @@ class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
     them) with their shapes where they are known, what may be an index, and the tensor whose
     gradient is made; ``said`` are the names that the script uses at all, and the
-    keys that it writes in brackets, in double quotes."""
+    keys that it writes in brackets, in double quotes; made: what the statements make on the way."""
 
     floats: Mapping[str, tuple[int, ...] | None]
     gradients: frozenset[str]
     integers: Sequence[str]
     tensor: str
     said: frozenset[str]
+    made: frozenset[str] = frozenset()
 
 
 def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:

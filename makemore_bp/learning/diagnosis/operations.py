@@ -159,13 +159,19 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
         yield from _size(old, words)
         return
     pool = words.integers if old in words.integers else words.floats
+    if pool is words.floats and isinstance(spot.parent, ast.Compare):
+        return  # a mask of nothing makes much seem right
     for name in pool:
         if name != old:
             kind = Kind.place if spot.index else Kind.wrong_input
             text = f"{old} is used where {name} belongs"
             cost = 2 if name in words.said else 2.2
-            yield named(name), kind, text, cost + (0 if _alike(old, name, words) else 0.3)
+            unlikely = 0.4 if old in words.made else 0 if _alike(old, name, words) else 0.3
+            yield named(name), kind, text, cost + unlikely
     if spot.index:
+        if isinstance(spot.parent, ast.Tuple):
+            text = f"{old} says which rows, where every row has its turn"
+            yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2.3
         return
     text = f"the start {old} is not zero: what is added to it is added to its own values"
     yield torch_call("zeros_like", node), Kind.start, text, 3
@@ -289,7 +295,7 @@ def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple
     if isinstance(op, ast.Add | ast.Sub):
         if is_epsilon(gone):
             return Kind.epsilon, f"epsilon ({what}) does not belong there", 2
-        return Kind.extra_term, f"the term {what} does not belong there", 2
+        return Kind.extra_term, f"the term {what} does not belong there", 1.95
     if isinstance(op, ast.Pow):
         return Kind.operation, f"the exponent {what} does not belong there", 2
     if is_number(gone):

@@ -189,6 +189,8 @@ class Repairs:
             integers=list(dict.fromkeys([*inner, *integers])),
             tensor=self._bench.tensor,
             said=self._said,
+            made=frozenset(n for each in self._bench.nodes for n in each.changes)
+            - self._bench.truth.tensors.keys(),
         )
 
     def _says_something(self, name: str, value: Any) -> bool:
