@@ -273,7 +273,7 @@ FAULTS = [
     _ce("-= 1", "+= 1", "sign"),
     _ce("F.softmax(logits, 1)", "F.softmax(logits, 0)", "reduction"),
     _ce("F.softmax(logits, 1)", "counts.clone()", "wrong-input"),
-    _ce("[range(n), Yb]", "[:, Yb]", "wrong-input"),
+    _ce("[range(n), Yb]", "[:, Yb]", "index"),
     _ce("dlogits /= n", "dlogits /= -n", "sign"),
     # fused batchnorm
     _bn("n / (n - 1) * ", "", "factor"),

@@ -51,14 +51,22 @@ def with_shapes(diagnosis: Diagnosis, shown: str, name: str, value: Tensor | Non
     got, expected = tuple(value.shape), tuple(true.shape)
     text = f"{shown} is {got} and {name} is {expected}. {diagnosis.text}"
     if value.numel() == true.numel() and is_true(value.reshape(true.shape), true, 0.0):
-        text += (
-            " The numbers are right. A comparison such as the lecture's cmp shows exact, because "
-            f"broadcasting lines the two up; an update {name} += -lr * {shown} fails, or gives "
-            f"{name} another shape."
-        )
+        text += " The numbers are right."
+        if _lines_up(got, expected):
+            text += (
+                " A comparison such as the lecture's cmp shows exact, because broadcasting lines "
+                f"the two up; an update {name} += -lr * {shown} fails, or gives {name} another "
+                "shape."
+            )
         if diagnosis.kind is Kind.transposed:
             diagnosis = replace(diagnosis, kind=Kind.shape)
     return replace(diagnosis, text=text)
+
+
+def _lines_up(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return all(
+        1 in pair or len(set(pair)) == 1 for pair in zip(one[::-1], other[::-1], strict=False)
+    )
 
 
 def _shown(case: Case | None) -> Iterator[tuple[Kind, str]]:

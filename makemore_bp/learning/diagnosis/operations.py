@@ -101,6 +101,11 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
     if isinstance(value, bool):
         yield from calls.flag(spot, node)
         return
+    if isinstance(value, str) and spot.index and isinstance(spot.parent, ast.Subscript):
+        for key in words.said:
+            if key[0] == '"' and key != f'"{value}"':
+                text = f'"{value}" is used where {key} belongs'
+                yield ast.Constant(key[1:-1]), Kind.wrong_input, text, 2
     if not isinstance(value, int | float):
         return
     if spot.axis:
@@ -157,18 +162,24 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
         yield from _size(old, words)
         return
     pool = words.integers if old in words.integers else words.floats
+    if pool is words.floats and isinstance(spot.parent, ast.Compare):
+        return  # a mask of nothing makes much seem right
     for name in pool:
         if name != old:
             kind = Kind.place if spot.index else Kind.wrong_input
             text = f"{old} is used where {name} belongs"
             cost = 2 if name in words.said else 2.2
-            yield named(name), kind, text, cost + (0 if _alike(old, name, words) else 0.3)
+            unlikely = 0.4 if old in words.made else 0 if _alike(old, name, words) else 0.3
+            yield named(name), kind, text, cost + unlikely
     if spot.index:
         for step, op in (("+ 1", ast.Add()), ("- 1", ast.Sub())):
             text = f"{old} stands where {old} {step} belongs: it is one off"
             beside = isinstance(spot.parent, ast.BinOp)
             if not beside and not isinstance(spot.parent, ast.Call) and old in words.integers:
                 yield ast.BinOp(node, op, ast.Constant(1)), Kind.place, text, 2.3
+        if isinstance(spot.parent, ast.Tuple):
+            text = f"{old} says which rows, where every row has its turn"
+            yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2.3
         return
     mask = ast.Compare(node, [ast.Gt()], [ast.Constant(0)])
     text = f"{old} itself is used where its sign, {old} > 0, belongs (the slope of relu)"
@@ -289,6 +300,8 @@ def _left_out(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes:
             text = f"{show(node)} leaves one out: {show(left)} belongs there"
         yield left, kind, text, 1.5
         return
+    if isinstance(op, ast.Add) and ast.dump(left) == ast.dump(right):
+        yield left, Kind.extra_term, f"the term {show(left)} is added twice", 1.9
     for kept, gone in ((left, right), (right, left)):
         if isinstance(op, ast.Div | ast.Pow | ast.Mod | ast.FloorDiv) and kept is right:
             continue
@@ -320,7 +333,7 @@ def _too_much(
     if isinstance(op, ast.Add | ast.Sub):
         if is_epsilon(gone):
             return Kind.epsilon, f"epsilon ({what}) does not belong there", 2
-        return Kind.extra_term, f"the term {what} does not belong there", 2
+        return Kind.extra_term, f"the term {what} does not belong there", 1.95
     if isinstance(op, ast.Pow):
         return Kind.operation, f"the exponent {what} does not belong there", 2
     if is_number(gone, words.sizes):

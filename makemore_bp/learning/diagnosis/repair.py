@@ -104,7 +104,7 @@ class Repairs:
         """A function that is called at several places is less likely at fault than one call."""
         if not isinstance(site, ast.FunctionDef):
             return 0.0
-        calls = sum(_called_by_name(node) == site.name for node in ast.walk(self._source.tree))
+        calls = sum(self._called(node) is site for node in ast.walk(self._source.tree))
         return 0.6 if calls > 1 else 0.05
 
     def pair(self) -> tuple[Found, Found] | None:
@@ -136,21 +136,53 @@ class Repairs:
         units = list(reversed(self._bench.nodes))
         for unit in units:
             yield unit.node, unit
-        defined = {
-            node.name: node
-            for node in ast.walk(self._source.tree)
-            if isinstance(node, ast.FunctionDef)
-        }
         pending = [(unit.node, unit) for unit in units]
-        seen: set[str] = set()
+        seen: set[ast.stmt] = set()
         while pending:
             node, unit = pending.pop(0)
             for call in ast.walk(node):
-                name = _called_by_name(call)
-                if name in defined and name not in seen:
-                    seen.add(name)
-                    yield defined[name], unit
-                    pending.append((defined[name], unit))
+                function = self._called(call)
+                if function is not None and function not in seen:
+                    seen.add(function)
+                    yield function, unit
+                    pending.append((function, unit))
+
+    def _called(self, node: ast.AST) -> ast.FunctionDef | None:
+        """The function or method of the script's own that a call calls."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                return self._defined.get(("", name))
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=thing), attr=name)) if (
+                thing in self._objects
+            ):
+                return self._defined.get((self._objects[thing], name))
+            case ast.Call(func=ast.Attribute(attr=name)):
+                methods = (
+                    each for (of, called), each in self._defined.items() if of and called == name
+                )
+                return next(methods, None)
+        return None
+
+    @cached_property
+    def _defined(self) -> dict[tuple[str, str], ast.FunctionDef]:
+        """Functions and methods, by class (or "") and name."""
+        found: dict[tuple[str, str], ast.FunctionDef] = {}
+        for node in ast.walk(self._source.tree):
+            if isinstance(node, ast.FunctionDef):
+                around = self._source.parents.get(node)
+                owner = around.name if isinstance(around, ast.ClassDef) else ""
+                found[owner, node.name] = node
+        return found
+
+    @cached_property
+    def _objects(self) -> dict[str, str]:
+        """The classes of names that are given an object: ``layer = Linear(...)``."""
+        found = {}
+        for node in ast.walk(self._source.tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=of))):
+                    found[name] = of
+        return found
 
     def _shown(self, node: ast.AST) -> str:
         text = self._source.segment(node) if hasattr(node, "lineno") else ""
@@ -200,14 +232,6 @@ def _starts_a_sentence(text: str) -> bool:
     return text.split()[0].rstrip(",;:") in (
         "the", "it", "a", "only", "epsilon", "axis", "this", "what",
     )  # fmt: skip
-
-
-def _called_by_name(node: ast.AST) -> str:
-    """The function or method of a call; of a class its __init__ is not looked at."""
-    match node:
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-            return name
-    return ""
 
 
 def _merged(one: Found, other: Found) -> ast.stmt | None:

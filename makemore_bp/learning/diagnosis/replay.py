@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -60,6 +60,7 @@ class Bench:
         self._blocks, self.source = blocks, blocks.trace.source
         self._told = blocks.told
         self._worlds: dict[tuple[int, int, Given], World] = {}
+        self._begun: dict[tuple[str, int, int], Tensor | None] = {}
 
     @cached_property
     def plan(self) -> tuple[int, ...]:
@@ -138,6 +139,8 @@ class Bench:
             integers=list(dict.fromkeys([*inner, *integers])),
             tensor=self.tensor,
             said=self._said,
+            made=frozenset(n for each in self.nodes for n in each.changes)
+            - self.truth.tensors.keys(),
         )
 
     def _says_something(self, name: str, value: Any) -> bool:
@@ -154,7 +157,7 @@ class Bench:
 
     @cached_property
     def _said(self) -> frozenset[str]:
-        return frozenset(n.id for n in ast.walk(self.source.tree) if isinstance(n, ast.Name))
+        return frozenset(_said(self.source.tree))
 
     @cached_property
     def random(self) -> Mapping[str, Tensor]:
@@ -323,7 +326,7 @@ class Bench:
             right = isinstance(value, Tensor) and near(value, true)
             if right or given.finished or not self.unfinished(place, index):
                 place.put(names, world[other])
-            elif not given.single:
+            elif not given.single and place.root in unit.reads:
                 begun = self._so_far(other, place, index, world)
                 if begun is not None and isinstance(value, Tensor) and begun.shape == value.shape:
                     place.put(names, begun)
@@ -333,11 +336,16 @@ class Bench:
         self, tensor: str, place: Place, index: int, world: Mapping[str, Tensor]
     ) -> Tensor | None:
         """What a gradient that is added to later is at a unit, in float64."""
-        writes = tuple(i for i in range(index) if self.block.units[i].writes(place))
-        if not writes:
-            return None
-        home = Home(self.block, place, writes)
-        return Bench(self._blocks, home, tensor, self.truth, writes[-1]).run(world)
+        key = tensor, index, id(world)
+        if key not in self._begun:
+            self._begun[key] = None  # for two gradients that read each other
+            writes = tuple(i for i in range(index) if self.block.units[i].writes(place))
+            if writes:
+                home = Home(self.block, place, writes)
+                bench = Bench(self._blocks, home, tensor, self.truth, writes[-1])
+                bench._begun = self._begun
+                self._begun[key] = bench.run(world)
+        return self._begun[key]
 
     def unfinished(self, place: Place, index: int) -> bool:
         """Whether a gradient that a unit reads is added to later: it was read too early."""
@@ -378,12 +386,24 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _said(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name):
+                yield name
+            case ast.Subscript(slice=ast.Constant(value=str(key))):
+                yield f'"{key}"'
+
+
 def _rebind(names: dict[str, Any]) -> None:
     """Lets the learner's functions read the names of this world and not those of the script."""
     for name, value in names.items():
         if isinstance(value, types.FunctionType) and HOOK in value.__globals__:
+            code = value.__code__
+            cells = zip(code.co_freevars, value.__closure__ or (), strict=True)
+            closure = tuple(types.CellType(names[n]) if n in names else cell for n, cell in cells)
             names[name] = types.FunctionType(
-                value.__code__, names, value.__name__, value.__defaults__, value.__closure__
+                code, names, value.__name__, value.__defaults__, closure
             )
     names[HOOK] = _Patience()
 

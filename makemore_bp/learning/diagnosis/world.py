@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import types
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ def exact(value: Any) -> Any:
         return value.double() if value.is_floating_point() else value
     if type(value) is dict:
         return {key: exact(entry) for key, entry in value.items()}
+    if type(value) is types.SimpleNamespace:
+        return types.SimpleNamespace(**exact(vars(value)))
     if type(value) in (list, tuple) and len(value) < 200:
         return type(value)(exact(entry) for entry in value)
     return value
@@ -83,6 +86,8 @@ def private(value: Any) -> Any:
         return value.clone()
     if type(value) is dict:
         return {key: private(entry) for key, entry in value.items()}
+    if type(value) is types.SimpleNamespace:
+        return types.SimpleNamespace(**private(vars(value)))
     return value
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """More hands: methods instead of operators, a walrus, scatter, comprehensions, gradients in a
 dictionary that nested functions fill, and layers that are classes."""
 
@@ -234,7 +233,7 @@ def _fluent() -> Iterator[Case]:
             "h.square().neg().add(1)",
             "h.square().add(1)",
             "sign operation",
-            "1 + h**2.",
+            "tanh has the slope 1 - h**2, not 1 + h**2.",
         ),
         edit(
             "dhpreact",
@@ -386,7 +385,13 @@ def _layers() -> Iterator[Case]:
             "missing-factor factor operation",
             "The exponent is lowered by one.",
         ),
-        edit("dbnvar", "-0.5 * (bnvar + 1e-5)", "0.5 * (bnvar + 1e-5)", "sign", "The sign."),
+        edit(
+            "dbnvar",
+            "-0.5 * (bnvar + 1e-5)",
+            "0.5 * (bnvar + 1e-5)",
+            "sign",
+            "The exponent that comes down is negative.",
+        ),
         edit(
             "dbngain",
             "(bnraw * dout).sum",
