@@ -132,7 +132,7 @@ def aligned(stack: Tensor) -> Tensor:
     a matrix product on a CPU comes to, in the last bit, depends on that."""
     size = stack[0].numel()
     room = stack.new_zeros(len(stack), -(-size // 16) * 16)
-    return room[:, :size].unflatten(1, stack.shape[1:]).copy_(stack)
+    return room[:, :size].view(stack.shape).copy_(stack)
 
 
 def of_each(numbers: Tensor, like: Tensor) -> Tensor:
