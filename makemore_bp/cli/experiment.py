@@ -56,6 +56,16 @@ def run(
             show_default=False,
         ),
     ] = None,
+    together: Annotated[
+        int | None,
+        typer.Option(
+            "--together",
+            min=1,
+            help="Runs of one shape that advance at once, by engine: torch; without it as many as "
+            "fit on a GPU, and 1 on a CPU.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo runs whose configuration has changed.")
     ] = False,
@@ -77,12 +87,13 @@ def run(
     folder = out or Path("experiments") / _stem(experiment.content.name)
     with ExperimentProgress(quiet) as progress:
         try:
-            runner.run(experiment, folder, progress, jobs, overwrite, dry_run)
+            runner.run(experiment, folder, progress, jobs, overwrite, dry_run, together)
         except Interrupted as stopped:
             progress.close()
             if not quiet:
                 command = ["makemore-bp", "experiment", "run", file, "--out", str(folder)]
                 command += ["--jobs", str(jobs)] if jobs else []
+                command += ["--together", str(together)] if together else []
                 shown = visible(shlex.join(command), 1000)
                 print(f"Stopped and saved. To go on: {shown}", file=sys.stderr)
             raise typer.Exit(stopped.exit_code) from None
