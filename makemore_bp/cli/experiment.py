@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from makemore_bp.cli import streams
-from makemore_bp.cli.options import Json
+from makemore_bp.cli.options import Json, Overrides
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
@@ -56,6 +56,7 @@ def run(
             show_default=False,
         ),
     ] = None,
+    set_: Overrides = None,
     together: Annotated[
         int | None,
         typer.Option(
@@ -87,13 +88,14 @@ def run(
     folder = out or Path("experiments") / _stem(experiment.content.name)
     with ExperimentProgress(quiet) as progress:
         try:
-            runner.run(experiment, folder, progress, jobs, overwrite, dry_run, together)
+            runner.run(experiment, folder, progress, jobs, overwrite, dry_run, together, set_ or [])
         except Interrupted as stopped:
             progress.close()
             if not quiet:
                 command = ["makemore-bp", "experiment", "run", file, "--out", str(folder)]
                 command += ["--jobs", str(jobs)] if jobs else []
                 command += ["--together", str(together)] if together else []
+                command += [part for typed in set_ or [] for part in ("--set", typed)]
                 shown = visible(shlex.join(command), 1000)
                 print(f"Stopped and saved. To go on: {shown}", file=sys.stderr)
             raise typer.Exit(stopped.exit_code) from None

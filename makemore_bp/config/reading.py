@@ -93,7 +93,7 @@ def build(
     if folder is not None and isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = absolute(data["path"], folder)
     origin: dict[str, str] = {}
-    for key, chosen, place in [*map(_parsed, overrides), *settings]:
+    for key, chosen, place in [*map(parsed, overrides), *settings]:
         if key not in all_keys():
             raise RequestError("{place}: {what}", place=_whole(place), what=unknown_key(key))
         _put(merged, key, chosen)
@@ -175,8 +175,8 @@ def flow(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _parsed(typed: str) -> Setting:
-    """One ``key=value`` as typed after --set."""
+def parsed(typed: str) -> Setting:
+    """One ``key=value`` as typed after --set; raises RequestError for what is none."""
     key, equals, text = typed.partition("=")
     key, place = key.strip(), f"--set {typed}"
     if not equals or not key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,18 +79,19 @@ def run(
     overwrite: bool = False,
     dry_run: bool = False,
     together: int | None = None,
+    overrides: Sequence[str] = (),
 ) -> None:
     """Trains every run of the experiment in ``folder`` that is not finished there.
 
     At most ``together`` runs of one kind advance at once in a worker; without it as many as fit on
-    a GPU, and one on a CPU.
+    a GPU, and one on a CPU. ``overrides``, ``KEY=VALUE`` each, change the base.
 
     Failed runs are recorded in their folders and the others go on. Raises RequestError, before
     anything is written, if one of the runs cannot be carried out, if the folder is in use, or if
     finished work would have to be redone and ``overwrite`` does not allow it; Interrupted when
     asked to stop, with every run's state saved.
     """
-    runs = {one.name: one for one in expansion.expand(experiment)}
+    runs = {one.name: one for one in expansion.expand(experiment, overrides)}
     folders.refuse_another_use(folder)
     kinds = _kinds(runs)
     wanted = {names[0]: _wanted(runs[names[0]].config, together, len(names)) for names in kinds}
