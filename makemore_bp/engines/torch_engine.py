@@ -47,7 +47,7 @@ class TorchEngine(Engine):
     def gradients(self, indices: Tensor) -> dict[str, Tensor]:
         """See ``Engine.gradients``; all of the network's."""
         Xb, Yb = self._examples.batch(indices.to(self._device))
-        with fixed_order(self._device):
+        with fixed_order(self._device, self._threads):
             loss, gradients = self._passes(Xb, Yb, self._given())
         return {**gradients, "loss": loss}
 

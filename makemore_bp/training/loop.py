@@ -223,7 +223,7 @@ class Training:
         """The sizes of parameters and gradients, nothing dropped out, on the next minibatch."""
         network, device = self.work.network.dropping(False), self.work.device
         Xb, Yb = (ids.to(device) for ids in self.data.train.batch(indices))
-        with fixed_order(device):
+        with fixed_order(device, self.work.threads):
             return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
 
     def _log(

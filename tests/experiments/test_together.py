@@ -18,8 +18,16 @@ from makemore_bp.experiments import runner
 from makemore_bp.training import memory
 from tests.engines.test_choice import EXAMPLES
 from tests.engines.test_stacked_engine import Models
-from tests.experiments.experiment_helpers import LONG, slow_base, small_base, wait_for, write
-from tests.experiments.test_experiment_runs import LINUX, alive, experiment, workers_of
+from tests.experiments.experiment_helpers import (
+    LONG,
+    alive,
+    slow_base,
+    small_base,
+    wait_for,
+    workers_of,
+    write,
+)
+from tests.experiments.test_experiment_runs import LINUX, experiment
 from tests.processes import started
 
 FILES = ("config.yaml", "metrics.jsonl", "checkpoint.safetensors", "failure.json")
