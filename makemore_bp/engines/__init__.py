@@ -4,6 +4,8 @@ engine.py           what an engine is, and what it is asked to run
 torch_engine.py     the heart's own passes and the update: every size and device
 graph_engine.py     the same on a GPU, many steps in one launch
 cuda_graphs.py      how work on a GPU is captured and replayed
+stacked_engine.py   several models of one shape in one step
+seats.py            where the loops of several runs meet, to take their steps in one stack
 native_engine.py    the same step as one C kernel: float32 on the CPU, several times faster
 native/             that kernel
 masks.py            dropout's masks, the same for all
