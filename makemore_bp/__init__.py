@@ -10,6 +10,7 @@ can answer without PyTorch.
 
 api.py              what stands above
 cli/                what a person types and sees
+export/             a trained network as a file for use elsewhere
 report/             pictures of a run, and of many
 experiments/        grids of runs, their results and their ranking
 learning/           a learner's own pass: run, judged, explained

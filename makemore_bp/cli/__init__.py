@@ -2,7 +2,8 @@
 
 app.py          the commands together, and how an error reaches the person
 train.py        sample.py      evaluate.py    gradcheck.py    exercise.py    experiment.py
-report.py       config.py      data.py        derive.py      one command each
+report.py       config.py      data.py        derive.py      export.py
+                                              one command each
 watch.py        picture.py                    what of gradcheck and exercise stays on the screen
 options.py      the options that several commands share
 progress.py     experiment_progress.py        what is shown while a run or an experiment goes on

@@ -19,6 +19,7 @@ from makemore_bp.cli import (
     evaluate,
     exercise,
     experiment,
+    export,
     gradcheck,
     report,
     sample,
@@ -126,6 +127,7 @@ app.command("eval")(evaluate.evaluate)
 app.command()(gradcheck.gradcheck)
 app.command()(derive.derive)
 app.command()(report.report)
+app.command()(export.export)
 app.add_typer(exercise.app, name="exercise")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(config.app, name="config")

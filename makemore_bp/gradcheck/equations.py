@@ -23,7 +23,7 @@ from makemore_bp.network.batchnorm import EPS
 from makemore_bp.network.passes import Network
 
 # What a forward function reads besides tensors; see network/stage.py.
-_GIVEN = {"torch": torch, "F": F, "EPS": EPS}
+GIVEN = {"torch": torch, "F": F, "EPS": EPS}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ def equations(network: Network) -> tuple[Equation, ...]:
     return tuple(found for stage in network.stages for found in _of_function(stage.forward))
 
 
+@cache
+def trained(network: Network) -> tuple[Equation, ...]:
+    """The equations that take contexts to their logits once the network is trained."""
+    return tuple(found for function in network.inference for found in _of_function(function))
+
+
 def _of_function(function: Callable[..., Any]) -> Iterator[Equation]:
     source = dedent(inspect.getsource(function))
     (definition,) = ast.parse(source).body
@@ -52,7 +58,7 @@ def _of_function(function: Callable[..., Any]) -> Iterator[Equation]:
             names = {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}
             expression = ast.get_source_segment(source, statement.value)
             assert expression is not None
-            yield Equation(target.id, expression, frozenset(names - set(_GIVEN)))
+            yield Equation(target.id, expression, frozenset(names - set(GIVEN)))
 
 
 @cache
@@ -78,7 +84,7 @@ def _tail(name: str, network: Network) -> Callable[[dict[str, Any]], None]:
 
     def run(names: dict[str, Any]) -> None:
         # Our own source, never a user's.
-        exec(code, {"__builtins__": {}, **_GIVEN}, names)
+        exec(code, {"__builtins__": {}, **GIVEN}, names)
 
     return run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -125,15 +125,19 @@ class Network:
         hprebn: Tensor = run_forward((stage.forward for stage in before), record)["hprebn"]
         return hprebn
 
+    @cached_property
+    def inference(self) -> tuple[Callable[..., Record], ...]:
+        """What takes contexts to their logits once the network is trained: the same stages with
+        batchnorm's statistics given and nothing dropped out."""
+        return tuple(stage.inference or stage.forward for stage in self.stages[:-1])
+
     def logits(
         self, parameters: Mapping[str, Tensor], bnmean: Tensor, bnvar: Tensor, Xb: Tensor
     ) -> Tensor:
-        """Logits (n, V) of contexts Xb (n, block_size) by the trained network: the same stages with
-        batchnorm's statistics given (1, n_hidden) and nothing dropped out."""
+        """Logits (n, V) of contexts Xb (n, block_size) by the trained network, with batchnorm's
+        statistics (1, n_hidden)."""
         record = {**parameters, "Xb": Xb, "bnmean": bnmean, "bnvar": bnvar}
-        for stage in self.stages[:-1]:
-            record |= call(stage.inference or stage.forward, record)
-        logits: Tensor = record["logits"]
+        logits: Tensor = run_forward(self.inference, record)["logits"]
         return logits
 
 

@@ -12,6 +12,7 @@ FLOORS = (
     {"__main__", "__init__"},
     {"cli"},
     {"api"},
+    {"export"},
     {"report"},
     {"experiments", "learning"},
     {"sampling"},
