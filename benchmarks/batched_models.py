@@ -1,158 +1,99 @@
-"""Would several models of one architecture train faster as one batched computation?
+"""Do several models of one shape train faster together?
 
-    python benchmarks/batched_models.py
+    python benchmarks/batched_models.py                 on the CPU
+    python benchmarks/batched_models.py --device cuda   on a GPU, and the whole of experiment run
 
 M models, which differ in their parameters, minibatches and learning rates, take their steps
-together: every product is one batched product over the models, and the rest is elementwise over
-one more axis. The table shows microseconds a step and model, beside the native engine's on one
-core, of which parallel processes use all. Both take the lecture's sizes, and
-the batched gradients are held against the engine's before the clock starts.
+together in one stack (makemore_bp/engines/stacked_engine.py), lifted by vmap. The table shows
+microseconds a step of all and of each model, beside one model alone: on the CPU by the native
+engine on one core, of which parallel processes use all. All take the lecture's sizes.
 """
 
 from __future__ import annotations
 
-import os
-import statistics
-import time
+import argparse
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from torch import Tensor
+import yaml
+from candidates import LR, Task, ours_native
+from measuring import Train, machine, step_times, timed
+from torch.func import vmap
 
-from makemore_bp import config
-from makemore_bp.dataset import Examples
-from makemore_bp.engines import choice, configured
-from makemore_bp.engines.engine import Engine
-from makemore_bp.network.parameters import Sizes, generators, initialise
+from makemore_bp.engines.graph_engine import GraphEngine
+from makemore_bp.engines.stacked_engine import StackedEngine
+from makemore_bp.network.parameters import generators, initialise
 
-EXAMPLES, BATCH, V, B, D, H = 180_000, 32, 27, 3, 10, 200
-MODELS, ROUNDS, SECONDS = (1, 2, 4, 8, 16, 32, 64), 7, 0.2
-EPSILON = 1e-5
-
-
-class Batched:
-    """M models in tensors with a leading axis of length M."""
-
-    def __init__(self, models: int) -> None:
-        drawn = [initialise(Sizes(V, B, D, H), *generators(seed)) for seed in range(models)]
-        self.p = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
-        self.p["b1"], self.p["b2"] = self.p["b1"][:, None], self.p["b2"][:, None]
-        self._rows = torch.arange(models)[:, None]
-        self._offsets = V * torch.arange(models)[:, None, None]
-
-    def step(self, Xb: Tensor, Yb: Tensor, rates: Tensor) -> Tensor:
-        """One step of every model: Xb (M, n, B), Yb (M, n), rates (M, 1, 1); losses (M)."""
-        p, (M, n) = self.p, Yb.shape
-        flat = (Xb + self._offsets).view(-1)
-        embcat = p["C"].view(M * V, D)[flat].view(M, n, B * D)
-        hprebn = torch.baddbmm(p["b1"], embcat, p["W1"])
-        bndiff = hprebn - hprebn.mean(1, keepdim=True)
-        bnvar_inv = (bndiff.square().sum(1, keepdim=True) / (n - 1) + EPSILON).rsqrt()
-        bnraw = bndiff * bnvar_inv
-        h = torch.addcmul(p["bnbias"], p["bngain"], bnraw).tanh_()
-        logprobs = torch.baddbmm(p["b2"], h, p["W2"]).log_softmax(2)
-        target = (self._rows, torch.arange(n), Yb)
-        loss = -logprobs[target].mean(1)
-
-        dlogits = logprobs.exp_()
-        dlogits[target] -= 1
-        dlogits /= n
-        dh = dlogits @ p["W2"].mT
-        dhpreact = dh * (1 - h * h)
-        dbnbias = dhpreact.sum(1, keepdim=True)
-        dbngain = (dhpreact * bnraw).sum(1, keepdim=True)
-        inner = n * dhpreact - dbnbias - n / (n - 1) * bnraw * dbngain
-        dhprebn = p["bngain"] * bnvar_inv / n * inner
-        dembcat = dhprebn @ p["W1"].mT
-        dC = torch.zeros(M * V, D).index_add_(0, flat, dembcat.view(-1, D)).view(M, V, D)
-        gradients = {
-            "C": dC,
-            "W1": embcat.mT @ dhprebn,
-            "b1": dhprebn.sum(1, keepdim=True),
-            "W2": h.mT @ dlogits,
-            "b2": dlogits.sum(1, keepdim=True),
-            "bngain": dbngain,
-            "bnbias": dbnbias,
-        }
-        for name, gradient in gradients.items():
-            p[name].addcmul_(gradient, rates, value=-1)
-        return loss
-
-
-def made(engine: str, parameters: dict[str, torch.Tensor], examples: Examples) -> Engine:
-    """An engine of that name with the fused passes."""
-    work = configured.work(config.load(), V, examples)
-    return choice.named(engine, work)(work, parameters)
+CPU, GPU = (1, 2, 4, 8, 16, 32, 64), (1, 8, 32, 132, 1000)
+ROUNDS, SECONDS = 7, 0.2
+RUNS, STEPS = 128, 200_000
 
 
 def main() -> None:
     """Prints the table."""
-    torch.set_grad_enabled(False)
-    g = torch.Generator().manual_seed(1)
-    stream = torch.randint(0, V, (EXAMPLES + B,), generator=g, dtype=torch.uint8)
-    examples = Examples(stream, torch.arange(EXAMPLES, dtype=torch.int32), B)
-    parameters = initialise(Sizes(V, B, D, H), *generators(0))
-    engine = made("native", parameters, examples)
-    check(examples)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of experiment run, on a GPU")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each of them")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print("; ".join(f"{key} {value}" for key, value in machine().items()))
+    print(f"{'models':>8}{'one alone':>12}{'all together':>14}{'each':>10}   us a step")
+    task = Task(device=given.device)
+    alone = ours_native if given.device == "cpu" else captured
+    for models in CPU if given.device == "cpu" else GPU:
+        trains = {"alone": alone(task), "together": together(task, models)}
+        times = {
+            name: 1e6 * timing.median
+            for name, timing in step_times(trains, ROUNDS, SECONDS).items()
+        }
+        each = times["together"] / models
+        print(f"{models:8}{times['alone']:12.1f}{times['together']:14.1f}{each:10.2f}", flush=True)
+    if given.device != "cpu":
+        seconds = timed(experiment(given.device, given.runs, given.steps))
+        print(f"experiment run, {given.runs} runs of {given.steps:,} steps: {seconds:.1f} s")
 
-    def alone(steps: int) -> None:
-        engine.advance(torch.randint(0, EXAMPLES, (steps, BATCH), generator=g), [0.01] * steps)
 
-    threads = sorted({1, torch.get_num_threads()})
-    print(f"microseconds a step and model; the native engine on one of {os.cpu_count()} cores")
-    heads = [f"batched, {count} thread{'s' * (count > 1)}" for count in threads]
-    print(f"{'models':>8}{'native':>10}" + "".join(f"{head:>20}" for head in heads))
-    for models in MODELS:
-        torch.set_num_threads(1)
-        times = [measure(alone)]  # anew in every row, so that both meet the same conditions
-        for count in threads:
-            torch.set_num_threads(count)
-            times.append(measure(together(models, examples, g)) / models)
-        print(f"{models:8}{times[0]:10.1f}" + "".join(f"{value:20.1f}" for value in times[1:]))
+def captured(task: Task) -> Train:
+    """One model by CUDA graphs."""
+    parameters, g = task.start()
+    engine = GraphEngine(task.work("fused"), parameters)
+    return lambda steps: float(engine.advance(task.indices(g, steps), [LR] * steps)[-1])
 
 
-def together(models: int, examples: Examples, g: torch.Generator) -> Callable[[int], None]:
-    """So many steps of all models; the minibatches are drawn and gathered as an engine does it."""
-    batched, rates = Batched(models), torch.full((models, 1, 1), 0.01)
+def together(task: Task, models: int) -> Train:
+    """So many models with seeds, minibatches and learning rates of their own."""
+    work, g = task.work("fused"), torch.Generator().manual_seed(1)
+    drawn = [initialise(work.sizes, *generators(seed)) for seed in range(models)]
+    engine = StackedEngine([work] * models, drawn, [0] * models, lift=vmap)
+    own = [LR / (1 + model) for model in range(models)]
 
-    def train(steps: int) -> None:
-        indices = torch.randint(0, EXAMPLES, (steps, models, BATCH), generator=g)
-        Xs, Ys = examples.batch(indices)
-        for Xb, Yb in zip(Xs, Ys, strict=True):
-            batched.step(Xb, Yb, rates)
+    def train(steps: int) -> float:
+        shape = (steps, models, task.batch_size)
+        indices = torch.randint(0, len(work.examples), shape, generator=g)
+        return float(engine.advance(indices, [own] * steps)[-1, 0])
 
     return train
 
 
-def check(examples: Examples) -> None:
-    """Raises AssertionError unless two models together train as the torch engine trains them."""
-    g = torch.Generator().manual_seed(3)
-    indices, rates = torch.randint(0, EXAMPLES, (20, 2, BATCH), generator=g), (0.1, 0.3)
-    batched = Batched(2)
-    Xs, Ys = examples.batch(indices)
-    for Xb, Yb in zip(Xs, Ys, strict=True):
-        batched.step(Xb, Yb, torch.tensor(rates)[:, None, None])
-    for model, rate in enumerate(rates):
-        parameters = initialise(Sizes(V, B, D, H), *generators(model))
-        engine = made("torch", parameters, examples)
-        engine.advance(indices[:, model], [rate] * len(indices))
-        for name, right in engine.parameters().items():
-            found = batched.p[name][model].view_as(right)
-            torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-5)
+def experiment(device: str, runs: int, steps: int) -> Callable[[], None]:
+    """``experiment run`` of so many seeds, in a folder that is removed again."""
 
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "many.yaml"
+            content = {"name": "many", "base": "lecture", "seeds": list(range(runs))}
+            file.write_text(yaml.safe_dump(content))
+            sets = ("--set", f"device={device}", "--set", f"train.steps={steps}")
+            out = str(Path(folder) / "out")
+            command = [sys.executable, "-m", "makemore_bp", "experiment", "run", str(file)]
+            subprocess.run([*command, "--out", out, "--quiet", *sets], check=True)
 
-def measure(run: Callable[[int], None]) -> float:
-    """Microseconds a step, the median of some rounds."""
-    steps, times = 1, []
-    for round_ in range(ROUNDS + 3):  # the first rounds find out how many steps fill the time
-        began = time.perf_counter()
-        run(steps)
-        one = (time.perf_counter() - began) / steps
-        if round_ < 3:
-            steps = max(1, min(2000, int(SECONDS / one)))
-        else:
-            times.append(1e6 * one)
-    return statistics.median(times)
+    return run
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -45,7 +46,14 @@ class Stop:
 
 @contextmanager
 def caught() -> Iterator[Stop]:
-    """Within this context these signals only leave a note; what was ignored (nohup) stays so."""
+    """Within this context these signals only leave a note; what was ignored (nohup) stays so.
+
+    Python tells of signals in the main thread alone. In another one the note is that which the main
+    thread is caught by, if it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield _noted()
+        return
     stop = Stop()
     before = {number: signal.getsignal(number) for number in _CAUGHT}
     before = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
@@ -56,3 +64,9 @@ def caught() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _noted() -> Stop:
+    """What the handler of the moment leaves its note in; where there is none, nothing ever does."""
+    handlers = [getattr(signal.getsignal(number), "__self__", None) for number in _CAUGHT]
+    return next((one for one in handlers if isinstance(one, Stop)), Stop())

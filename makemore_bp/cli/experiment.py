@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from makemore_bp.cli import bundled, streams
-from makemore_bp.cli.options import Json
+from makemore_bp.cli.options import Json, Overrides
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
@@ -58,6 +58,17 @@ def run(
             show_default=False,
         ),
     ] = None,
+    set_: Overrides = None,
+    together: Annotated[
+        int | None,
+        typer.Option(
+            "--together",
+            min=1,
+            help="Runs of one shape that advance at once, by engine: torch; without it as many as "
+            "fit on a GPU, and 1 on a CPU.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo runs whose configuration has changed.")
     ] = False,
@@ -80,12 +91,14 @@ def run(
     folder = out or Path("experiments") / _stem(experiment.content.name)
     with ExperimentProgress(quiet) as progress:
         try:
-            runner.run(experiment, folder, progress, jobs, overwrite, dry_run)
+            runner.run(experiment, folder, progress, jobs, overwrite, dry_run, together, set_ or [])
         except Interrupted as stopped:
             progress.close()
             if not quiet:
                 command = ["makemore-bp", "experiment", "run", file, "--out", str(folder)]
                 command += ["--jobs", str(jobs)] if jobs else []
+                command += ["--together", str(together)] if together else []
+                command += [part for typed in set_ or [] for part in ("--set", typed)]
                 shown = visible(shlex.join(command), 1000)
                 saved = (
                     "Stopped and saved." if (folder / PLAN).exists() else "Nothing has begun yet."

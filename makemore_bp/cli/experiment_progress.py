@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -112,12 +113,15 @@ class ExperimentProgress(Progress):
             table.add_column("", width=16)
         for head in ("step", "loss", "val", "steps/s"):
             table.add_column(head, justify="right", no_wrap=True)
-        for name, row in self._rows.items():
+        shown = dict(islice(self._rows.items(), max(1, self.console.height - 4)))
+        for name, row in shown.items():
             bar = [ProgressBar(self._outlook.steps[name], row.step, width=16)] if roomy else []
             losses = ("" if one is None else f"{one:.4f}" for one in (row.loss, row.val_loss))
             speed = "" if row.speed is None else f"{row.speed:,.0f}"
             table.add_row(Text(visible(name)), *bar, f"{row.step:,}", *losses, speed)
-        return Group(table, Text(self._overall()))
+        more = len(self._rows) - len(shown)
+        rest = [Text(f"and {more:,} more that are being trained")] if more else []
+        return Group(table, *rest, Text(self._overall()))
 
     def _overall(self) -> str:
         kept, total = len(self._outlook.changes.kept), len(self._outlook.steps)
@@ -157,9 +161,10 @@ def describe(outlook: Outlook) -> list[str]:
         more = f" and {len(changes.aside) - 3} more" if len(changes.aside) > 3 else ""
         lines.append(f"No longer asked for, their folders are kept: {names}{more}.")
     if outlook.seconds > 0:
+        many = f" of up to {outlook.together} runs that advance together"
         lines.append(
             f"{about(outlook.seconds)[0].upper()}{about(outlook.seconds)[1:]} with "
-            f"{outlook.workers} at a time, {outlook.threads} "
+            f"{outlook.workers}{many if outlook.together > 1 else ''} at a time, {outlook.threads} "
             f"thread{'s' * (outlook.threads != 1)} each (estimated from a few steps and one "
             "evaluation of each size, measured just now)."
         )

@@ -17,6 +17,7 @@ from makemore_bp.config.reading import (
     is_word_list,
     load,
     override,
+    parsed,
 )
 from makemore_bp.config.schedule import learning_rate, learning_rates
 from makemore_bp.config.schema import (
@@ -51,5 +52,6 @@ __all__ = [
     "load",
     "nearest_keys",
     "override",
+    "parsed",
     "unknown_key",
 ]

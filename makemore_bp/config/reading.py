@@ -83,7 +83,7 @@ def build(
     if folder is not None:
         see_data_from(merged, folder)
     origin = dict(inherited or {})
-    for key, chosen, place in [*map(_parsed, overrides), *settings]:
+    for key, chosen, place in [*map(parsed, overrides), *settings]:
         if key not in all_keys():
             raise RequestError("{place}: {what}", place=_whole(place), what=unknown_key(key))
         _put(merged, key, chosen)
@@ -151,8 +151,8 @@ def flow(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _parsed(typed: str) -> Setting:
-    """One ``key=value`` as typed after --set."""
+def parsed(typed: str) -> Setting:
+    """One ``key=value`` as typed after --set; raises RequestError for what is none."""
     key, equals, text = typed.partition("=")
     key, place = key.strip(), f"--set {typed}"
     if not equals or not key:

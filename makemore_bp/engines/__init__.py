@@ -7,6 +7,8 @@ triton_engine.py    on a GPU too, in ten launches a step: fused passes only, wit
 triton_step.py      those launches
 triton_kernels.py   what they compute between the matrix products, and why it is the heart's
 cuda_graphs.py      how work on a GPU is captured and replayed
+stacked_engine.py   several models of one shape in one step
+seats.py            where the loops of several runs meet, to take their steps in one stack
 native_engine.py    the same step as one C kernel: float32 on the CPU, several times faster
 native/             that kernel
 masks.py            dropout's masks, the same for all

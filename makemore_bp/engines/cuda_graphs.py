@@ -21,6 +21,11 @@ Capture = Callable[[Calls], Calls]
 WARM_UPS = 3  # libraries set themselves up in the first runs, in ways that a capture forbids
 
 
+def uncaptured(work: Calls) -> Calls:
+    """Captures nothing: calls the work as it stands."""
+    return work
+
+
 class CudaGraphs:
     """Captures work on one device. The graphs share a pool of memory.
 

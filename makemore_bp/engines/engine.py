@@ -54,6 +54,11 @@ class Work:
         """
         return max(1, min(torch.get_num_threads(), self.multiplications // THREAD_WORTH))
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the steps run on a CUDA device, where they are captured."""
+        return torch.device(self.device).type == "cuda"
+
 
 class Engine(ABC):
     """Holds the parameters of some work and trains them.

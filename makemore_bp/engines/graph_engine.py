@@ -13,6 +13,7 @@ all that depends on a GPU, so that everything else runs, and is tested, without 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -20,7 +21,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from makemore_bp.engines.cuda_graphs import Calls, Capture, CudaGraphs
+from makemore_bp.engines.cuda_graphs import Calls, Capture, CudaGraphs, uncaptured
 from makemore_bp.engines.engine import Work
 from makemore_bp.engines.torch_engine import TorchEngine
 
@@ -35,7 +36,7 @@ class GraphEngine(TorchEngine):
 
     @classmethod
     def obstacle(cls, work: Work) -> str | None:
-        if torch.device(work.device).type != "cuda":
+        if not work.on_gpu:
             return f"CUDA graphs need a GPU, not {work.device}"
         return None
 
@@ -49,19 +50,22 @@ class GraphEngine(TorchEngine):
         parameters: Mapping[str, Tensor],
         step: int = 0,
         capture: Capture | None = None,
+        models: tuple[int, ...] = (),
     ) -> None:
         """capture: makes steps into what replays them; see ``CudaGraphs``. Where it raises
-        RuntimeError, a warning says why, and the same steps are called one by one."""
+        RuntimeError, a warning says why, and the same steps are called one by one.
+        models: of ``StackedEngine``."""
         super().__init__(work, parameters, step)
         self._capture = capture or CudaGraphs(work.device)
         self._replays: dict[int, Calls] = {}  # by the number of steps
         batch_size = work.batch_size
-        self._longest = longest(batch_size)
+        self._longest = longest(batch_size * math.prod(models))
         device, dtype = self._parameters["C"].device, self._parameters["C"].dtype
-        self._indices = torch.zeros(self._longest, batch_size, dtype=torch.int64, device=device)
-        self._rates = torch.zeros(self._longest, dtype=dtype, device=device)
-        self._keys = torch.zeros(self._longest, 2, dtype=torch.int64, device=device)
-        self._losses = torch.zeros(self._longest, dtype=dtype, device=device)
+        shape = (self._longest, *models)
+        self._indices = torch.zeros(*shape, batch_size, dtype=torch.int64, device=device)
+        self._rates = torch.zeros(shape, dtype=dtype, device=device)
+        self._keys = torch.zeros(*shape, 2, dtype=torch.int64, device=device)
+        self._losses = torch.zeros(shape, dtype=dtype, device=device)
 
     @torch.inference_mode()
     def advance(self, indices: Tensor, rates: Sequence[float]) -> Tensor:
@@ -95,7 +99,7 @@ class GraphEngine(TorchEngine):
         self._losses[:length].copy_(torch.stack(losses))
 
     def _static_step(self, Xb: Tensor, Yb: Tensor, s: int) -> Tensor:
-        given = {} if self._masks is None else {"mask": self._masks.of(*self._keys[s])}
+        given = {} if self._masks is None else {"mask": self._masks.of(*self._keys[s].unbind(-1))}
         loss, gradients = self._subtracted(Xb, Yb, given)
         # p - rate * gradient with a single rounding, as adding with a Python number has it.
         rates = [self._rates[s]] * len(gradients)
@@ -115,7 +119,7 @@ class GraphEngine(TorchEngine):
                 RuntimeWarning,
                 stacklevel=2,
             )
-            self._capture = _called
+            self._capture = uncaptured
             return work
         finally:
             torch._foreach_copy_(self._updated, before)
@@ -140,11 +144,6 @@ def parts(steps: int, longest: int) -> Iterator[int]:
         part = min(longest, 1 << steps.bit_length() - 1)
         yield part
         steps -= part
-
-
-def _called(work: Calls) -> Calls:
-    """Captures nothing."""
-    return work
 
 
 def first_line(error: BaseException) -> str:

@@ -19,6 +19,7 @@ a search for the least bias, with the step's second key put in between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -66,7 +67,7 @@ class Masks:
     ) -> None:
         self._seed = splitmix64(seed)
         self._places = torch.arange(shape[0] * shape[1], device=device).view(shape)
-        self._threshold = int(p * 2**32)
+        self._threshold: int | Tensor = int(p * 2**32)
         self._on = torch.tensor(1 / (1 - p), dtype=dtype, device=device)
         self._off = torch.zeros_like(self._on)
 
@@ -86,3 +87,26 @@ class Masks:
     def _key(self, step: int) -> tuple[int, int]:
         key = splitmix64((self._seed + step) & _ALL)
         return key & LOW, key >> 32
+
+
+class StackedMasks(Masks):
+    """The masks (M, n, n_hidden) of M runs, each from a step of its own on."""
+
+    def __init__(self, runs: Sequence[Masks], steps: Sequence[int]) -> None:
+        self._runs = runs
+        self._steps = steps
+        self._places = runs[0]._places
+        device = self._places.device
+        thresholds = torch.tensor([run._threshold for run in runs], device=device)
+        self._threshold = thresholds[:, None, None]
+        self._on = torch.stack([run._on for run in runs])[:, None, None]
+        self._off = runs[0]._off
+
+    def keys(self, first: int, steps: int) -> Tensor:
+        """The keys (steps, M, 2) of the runs' steps, each run's from ``first`` behind its own."""
+        own = zip(self._runs, self._steps, strict=True)
+        return torch.stack([run.keys(start + first, steps) for run, start in own], 1)
+
+    def of(self, k0: int | Tensor, k1: int | Tensor) -> Tensor:
+        """The masks of the runs' keys (M)."""
+        return super().of(*(torch.as_tensor(k)[:, None, None] for k in (k0, k1)))

@@ -12,6 +12,7 @@ from makemore_bp.engines.engine import Engine, Work
 from makemore_bp.engines.fixed_order import fixed_order
 from makemore_bp.engines.masks import Masks
 from makemore_bp.network.parameters import WEIGHTS
+from makemore_bp.network.passes import Network
 
 
 class TorchEngine(Engine):
@@ -46,7 +47,7 @@ class TorchEngine(Engine):
     def gradients(self, indices: Tensor) -> dict[str, Tensor]:
         """See ``Engine.gradients``; all of the network's."""
         Xb, Yb = self._examples.batch(indices.to(self._device))
-        with fixed_order(self._device):
+        with fixed_order(self._device, self._threads):
             loss, gradients = self._passes(Xb, Yb, self._given())
         return {**gradients, "loss": loss}
 
@@ -81,8 +82,19 @@ class TorchEngine(Engine):
         self, Xb: Tensor, Yb: Tensor, given: Mapping[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The minibatch's loss and its gradients by name."""
-        record = self._network.forward(self._parameters, Xb, Yb, **given)
-        return record["loss"], self._network.backward(record)
+        return passes(self._network, self._parameters, Xb, Yb, given)
+
+
+def passes(
+    network: Network,
+    parameters: Mapping[str, Tensor],
+    Xb: Tensor,
+    Yb: Tensor,
+    given: Mapping[str, Any],
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """A minibatch's loss and its gradients by name; ``given`` is what else the stages read."""
+    record = network.forward(parameters, Xb, Yb, **given)
+    return record["loss"], network.backward(record)
 
 
 def masks(work: Work) -> Masks | None:

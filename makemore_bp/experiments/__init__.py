@@ -5,7 +5,7 @@ expansion.py    the file's grid, variants and seeds as runs, each with its confi
 command.py      a configuration as the command line that trains it
 stored.py       what the JSON files of an experiment's folder may say
 folder.py       the experiment on disk: the plan, what has become of each run, what a change redoes
-worker.py       a process that trains the runs it is given, one after another
+worker.py       a process that trains the runs it is given, one after another or together
 pool.py         the worker processes as their parent sees them
 runner.py       plan, check, estimate, train
 results.py      what a folder's runs have reached: the one reader, the one ranking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,15 @@ class Run:
     command: list[str]
 
 
-def expand(experiment: Experiment) -> list[Run]:
-    """Every run, variants first, then the grid in its order, then the seeds.
+def expand(experiment: Experiment, overrides: Sequence[str] = ()) -> list[Run]:
+    """Every run, variants first, then the grid in its order, then the seeds. ``overrides``,
+    ``KEY=VALUE`` each, change the base.
 
     Raises RequestError, naming the place in the file, if one of the configurations is not valid.
     """
     content = experiment.content
+    given = [configs.parsed(typed) for typed in overrides]
+    _refuse_varied(experiment, given)
     axes = [content.variants or [None], *content.grid.values(), content.seeds or [None]]
     count = 1
     for axis in axes:
@@ -64,12 +67,30 @@ def expand(experiment: Experiment) -> list[Run]:
     for variant, *values, seed in itertools.product(*axes):
         chosen = dict(zip(content.grid, values, strict=True))
         name = _free(_name(variant, {labels[key]: chosen[key] for key in chosen}, seed), taken)
-        runs.append(_run(experiment, name, variant, chosen, seed))
+        runs.append(_run(experiment, name, variant, chosen, seed, given))
     return runs
 
 
+def _refuse_varied(experiment: Experiment, given: list[Setting]) -> None:
+    """Raises RequestError for an override of a key that the file varies."""
+    content = experiment.content
+    varied = {*content.grid, *(key for keys in content.variants.values() for key in keys)}
+    for key, _, place in given:
+        if key in varied or (key == SEED and content.seeds):
+            raise RequestError(
+                "{place}: {path} varies this key. Change the values there.",
+                place=place,
+                path=experiment.path,
+            )
+
+
 def _run(
-    experiment: Experiment, name: str, variant: str | None, chosen: dict[str, Any], seed: Any
+    experiment: Experiment,
+    name: str,
+    variant: str | None,
+    chosen: dict[str, Any],
+    seed: Any,
+    given: list[Setting],
 ) -> Run:
     settings = [Setting(key, value, experiment.place("grid", key)) for key, value in chosen.items()]
     if variant is not None:
@@ -77,7 +98,7 @@ def _run(
             settings.append(Setting(key, value, experiment.place("variants", variant, key)))
     if seed is not None:
         settings.append(Setting(SEED, seed, experiment.place("seeds")))
-    settings = [_absolute(setting, experiment.path.parent) for setting in settings]
+    settings = [*given, *(_absolute(one, experiment.path.parent) for one in settings)]
     source = _base(experiment)
     config = _config(experiment, name, source, settings)
     varied = ({} if variant is None else {"variant": variant}) | chosen

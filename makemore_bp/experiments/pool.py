@@ -1,8 +1,8 @@
 """Worker processes as their parent sees them.
 
-A worker takes several runs one after another, because importing PyTorch takes longer than many a
-run. A Ctrl-C at the terminal reaches the parent alone (see ``processes``). Each worker notices when
-its standard input closes, so no worker outlives a parent that was killed.
+A worker takes several batches of tasks one after another, because importing PyTorch takes longer
+than many a run. A Ctrl-C at the terminal reaches the parent alone (see ``processes``). Each worker
+notices when its standard input closes, so no worker outlives a parent that was killed.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def cores() -> int:
 
 
 class Worker:
-    """One process, and the task that it is at."""
+    """One process, and the tasks that it is at, by their names."""
 
     def __init__(self, threads: int, events: queue.Queue[tuple[Worker, Message | None]]) -> None:
-        self.task: Task | None = None
+        self.tasks: dict[str, Task] = {}
         self._events = events
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as self
         self._child = processes.Child(
@@ -53,10 +53,10 @@ class Worker:
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def give(self, task: Task) -> None:
-        """Hands it a task. If it is dead already, that is told as of any other task."""
-        self.task = task
-        self._child.send(json.dumps(task).encode() + b"\n")
+    def give(self, batch: list[Task]) -> None:
+        """Hands it tasks to do at once. If it is dead already, that is told as of any others."""
+        self.tasks = {task["name"]: task for task in batch}
+        self._child.send(json.dumps(batch).encode() + b"\n")
 
     def _listen(self) -> None:
         for line in self._child.lines():
@@ -108,13 +108,13 @@ class Pool:
         for worker in self._workers:
             worker.wait(0 if kind is KeyboardInterrupt else SAVING_SECONDS)
 
-    def work(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Message]]:
-        """Has the tasks done in their order and yields every message about them.
+    def work(self, batches: Iterable[list[Task]]) -> Iterator[tuple[Task, Message]]:
+        """Has the tasks done, the batches in their order, and yields every message about them.
 
-        A worker that dies fails its task; the others go on. Raises Interrupted when asked to stop.
+        A worker that dies fails its tasks; the others go on. Raises Interrupted when asked to stop.
         """
-        pending = deque(tasks)
-        while pending or any(worker.task for worker in self._workers):
+        pending = deque(batches)
+        while pending or any(worker.tasks for worker in self._workers):
             self._distribute(pending)
             if self._stop.signal is not None:
                 raise Interrupted(self._stop.signal)
@@ -122,19 +122,23 @@ class Pool:
                 worker, message = self._events.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
-            task = worker.task
-            if message is None:
-                self._workers.remove(worker)
-                message = {"event": "failed", "reason": worker.obituary()}
-            if task is None:
-                continue
+            yield from self._heard(worker, message)
+
+    def _heard(self, worker: Worker, message: Message | None) -> Iterator[tuple[Task, Message]]:
+        """The tasks that a message is about: one, or all that a dead worker leaves behind."""
+        if message is None:
+            self._workers.remove(worker)
+            last = {"event": "failed", "reason": worker.obituary()}
+            yield from ((task, last) for task in worker.tasks.values())
+            worker.tasks = {}
+        elif task := worker.tasks.get(message["name"]):
             if message["event"] not in UNFINISHED:
-                worker.task = None
+                del worker.tasks[message["name"]]
             yield task, message
 
-    def _distribute(self, pending: deque[Task]) -> None:
+    def _distribute(self, pending: deque[list[Task]]) -> None:
         for worker in self._workers:
-            if worker.task is None and pending:
+            if not worker.tasks and pending:
                 worker.give(pending.popleft())
         while pending and len(self._workers) < self._size:
             self._workers.append(Worker(self._threads, self._events))

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from makemore_bp import threads
 from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.judge import SAFETY, Status, TensorReport, agree, judge
 from makemore_bp.gradcheck.reference import Reference, reference
@@ -46,6 +47,11 @@ class Check:
 def check(batch: Batch, gradients: Mapping[str, Tensor] | None = None) -> Check:
     """Judges the network's own pass on a batch, or another pass's ``gradients``, by name (``dC``,
     ..., and ``loss``), such as an engine's. Only what was computed is listed."""
+    with threads.for_numbers(len(batch.Xb) * max(batch.parameters["W2"].shape)):
+        return _check(batch, gradients)
+
+
+def _check(batch: Batch, gradients: Mapping[str, Tensor] | None) -> Check:
     if gradients is None:
         record = batch.forward()
         gradients = {**batch.backward(record), "loss": record["loss"]}

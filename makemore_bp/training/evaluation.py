@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from makemore_bp import threads
 from makemore_bp.dataset import Examples
 from makemore_bp.dataset.counting import Numbers, counted, numbered
 from makemore_bp.network.passes import Network
@@ -157,10 +159,11 @@ def calibrate(network: Network, parameters: Mapping[str, Tensor], train: Weighte
 
     def total(of: Callable[[Tensor], Tensor]) -> Tensor:
         result = torch.zeros(1, width, dtype=torch.float64)
-        for batch in train.batches(width):
-            train.pause()
-            hprebn = network.hprebn(parameters, batch.Xb).cpu().double()
-            result += batch.counts[None, :] @ of(hprebn)
+        with _threads(parameters, width):
+            for batch in train.batches(width):
+                train.pause()
+                hprebn = network.hprebn(parameters, batch.Xb).cpu().double()
+                result += batch.counts[None, :] @ of(hprebn)
         return train.ranks.sum(result)
 
     mean = total(lambda hprebn: hprebn) / train.total
@@ -178,10 +181,17 @@ def loss(
     """The mean loss per character over a split, in nats; None for a split without examples."""
     if not split.total:
         return None
-    total = 0.0
-    for batch in split.batches(max(parameters["W2"].shape)):
-        split.pause()
-        logits = network.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
-        logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].cpu().double()
-        total -= float((logprobs * batch.pair_counts).sum())
+    total, width = 0.0, max(parameters["W2"].shape)
+    with _threads(parameters, width):
+        for batch in split.batches(width):
+            split.pause()
+            logits = network.logits(parameters, statistics.bnmean, statistics.bnvar, batch.Xb)
+            logprobs = F.log_softmax(logits, 1)[batch.rows, batch.targets].cpu().double()
+            total -= float((logprobs * batch.pair_counts).sum())
     return float(split.ranks.sum(torch.tensor(total, dtype=torch.float64))) / split.total
+
+
+def _threads(parameters: Mapping[str, Tensor], width: int) -> AbstractContextManager[None]:
+    """One thread, unless a block's contexts are so long that embcat is worth more: its losses are
+    then the same on any number of cores."""
+    return threads.for_numbers(max(1, ELEMENTS // width) * max(parameters["W1"].shape))

@@ -214,9 +214,11 @@ class Training:
         self._trained_seconds += seconds
         self._trained_steps += steps
         self.state.step += steps
-        # Half the time, twice the steps: a chunk takes about chunk_seconds, whatever the engine.
+        # Half the time, twice the steps: a chunk takes about chunk_seconds, whatever the engine. A
+        # power of two, so that runs side by side want the same although their clocks differ.
         fitting = steps * self.chunk_seconds / max(seconds, 1e-9)
-        self._chunk = max(1, min(MAX_CHUNK, 2 * steps, math.ceil(fitting)))
+        most = max(1, min(MAX_CHUNK, 2 * steps, math.ceil(fitting)))
+        self._chunk = 1 << most.bit_length() - 1
         self._log(first, losses, rates, evaluated)
         self.reporter.advanced(self.state.step, losses, rates[-1])
 
@@ -224,7 +226,7 @@ class Training:
         """The sizes of parameters and gradients, nothing dropped out, on the next minibatch."""
         network, device = self.work.network.dropping(False), self.work.device
         Xb, Yb = (ids.to(device) for ids in self.data.train.batch(indices))
-        with fixed_order(device):
+        with fixed_order(device, self.work.threads):
             return parameter_statistics(network, self._engine.parameters(), Xb, Yb, lr)
 
     def _log(

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from makemore_bp.training import about, run_folder
 from makemore_bp.training import checkpoint as checkpoints
 from makemore_bp.training.about import Origin
 from makemore_bp.training.checkpoint import Checkpoint
-from makemore_bp.training.loop import SILENT, Reporter, State, Training
+from makemore_bp.training.loop import CHUNK_SECONDS, SILENT, Reporter, State, Training
 from makemore_bp.training.memory import refuse_what_does_not_fit
 
 LAUNCH = run_folder.LAUNCH
@@ -42,6 +43,16 @@ _PUT_BACK = (
 )
 
 
+@dataclass(frozen=True)
+class Company:
+    """What a run has in common with those that are trained beside it in this process: how words are
+    loaded, how an engine is chosen, and how long a chunk of steps takes."""
+
+    load: Callable[[configs.Data, int], Dataset]
+    choose: Callable[[Config, Work], Choice]
+    chunk_seconds: float
+
+
 def new(
     config: Config | Callable[[], Config],
     folder: Path,
@@ -49,6 +60,7 @@ def new(
     overwrite: bool = False,
     ranks: Group = ALONE,
     origin: Origin = UNKNOWN,
+    company: Company | None = None,
 ) -> dict[str, Any]:
     """Trains a new run in ``folder`` and returns its summary.
 
@@ -58,11 +70,13 @@ def new(
     """
     began = time.perf_counter()
     config = _shared(ranks, config)
-    data, work, choice = prepare(config, ranks)
+    data, work, choice = prepare(config, ranks, company)
     with ExitStack() as held:
         raw = ranks.on_first(lambda: _claim(folder, config, overwrite, ranks.launch, held))
         saved = checkpoints.loads(raw) if raw else None
-        return _train(config, data, work, choice, folder, saved, reporter, began, ranks, origin)
+        return _train(
+            config, data, work, choice, folder, saved, reporter, began, ranks, origin, company
+        )
 
 
 def resume(
@@ -71,6 +85,7 @@ def resume(
     reporter: Reporter = SILENT,
     ranks: Group = ALONE,
     origin: Origin = UNKNOWN,
+    company: Company | None = None,
 ) -> dict[str, Any]:
     """Goes on with the run in ``folder``, whatever number of ranks it had, and returns its summary.
 
@@ -88,14 +103,16 @@ def resume(
         config = _shared(ranks, lambda: run_folder.resumed_config(folder, saved.config, overrides))
         with ranks.together():
             words_of(config)
-        data, work, choice = prepare(_with_its_engine(config, saved, ranks), ranks)
+        data, work, choice = prepare(_with_its_engine(config, saved, ranks), ranks, company)
         refuse_other_data(saved, data, config)
         _refuse_less(folder, config, saved)
         with ranks.together():
             if ranks.rank == 0:
                 run_folder.write_config(folder, config)
                 (folder / run_folder.SUMMARY).unlink(missing_ok=True)
-        return _train(config, data, work, choice, folder, saved, reporter, began, ranks, origin)
+        return _train(
+            config, data, work, choice, folder, saved, reporter, began, ranks, origin, company
+        )
 
 
 def _train(
@@ -109,6 +126,7 @@ def _train(
     began: float,
     ranks: Group,
     origin: Origin,
+    company: Company | None,
 ) -> dict[str, Any]:
     if saved is not None:
         refuse_other_data(saved, data, config)
@@ -116,9 +134,10 @@ def _train(
         if ranks.rank == 0:
             _note(folder, saved, origin, data, choice.engine)
     state = State.fresh(config, len(data.vocabulary)) if saved is None else State.saved(saved)
+    seconds = company.chunk_seconds if company else CHUNK_SECONDS
     with signals.caught() as stop:
         training = Training(
-            config, data, work, choice, folder, state, reporter, stop, began=began, ranks=ranks
+            config, data, work, choice, folder, state, reporter, stop, seconds, ranks, began
         )
         with _noted_if_diverged(folder, ranks):
             summary = training.run(resumed=saved is not None and saved.config == config)
@@ -152,13 +171,16 @@ def _noted_if_diverged(folder: Path, ranks: Group) -> Iterator[None]:
         raise
 
 
-def prepare(config: Config, ranks: Group = ALONE) -> tuple[Dataset, Work, Choice]:
+def prepare(
+    config: Config, ranks: Group = ALONE, company: Company | None = None
+) -> tuple[Dataset, Work, Choice]:
     """Reads the data and picks the engine.
 
     Raises RequestError for all that can be refused before the folder is touched.
     """
     refuse_device(config, ranks)
-    data = load(config, ranks)
+    words = config.data, config.model.block_size
+    data = company.load(*words) if company else load(config, ranks)
     with ranks.together():
         if len(data.train) < config.train.batch_size:
             raise RequestError(
@@ -168,7 +190,8 @@ def prepare(config: Config, ranks: Group = ALONE) -> tuple[Dataset, Work, Choice
         work = configured.work(config, len(data.vocabulary), data.train)
         # A machine holds the rows of its own ranks.
         refuse_what_does_not_fit(work, max(2, -(-work.batch_size * ranks.local_size // ranks.size)))
-        choice = choose(config, work) if ranks is ALONE else RanksEngine.chosen(ranks)
+        chosen = company.choose if company else choose
+        choice = chosen(config, work) if ranks is ALONE else RanksEngine.chosen(ranks)
     return data, work, choice
 
 

@@ -52,3 +52,28 @@ def test_what_the_kernel_cannot_do_is_named(
     found = picked([override], 1, monkeypatch)
     assert found.engine == "torch"
     assert why in found.why
+
+
+@pytest.mark.skipif(not native.available(), reason=str(native.why_not()))
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        (["device=cuda"], "1.1 million multiplications is faster on the CPU, with device: cpu"),
+        (["device=cuda", "train.batch_size=512"], "replayed as CUDA graphs"),
+        (["device=cuda", "dtype=float64"], "replayed as CUDA graphs"),  # not the kernel's
+        (["train.batch_size=512"], "17.5 million multiplications is faster on the GPU"),
+        (SMALL, "the fastest for 1.1 million multiplications a step"),
+    ],
+)
+def test_beside_a_gpu_the_faster_device_is_named(
+    overrides: list[str], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = picked(overrides, 1, monkeypatch)
+    assert why in found.why
+    assert ("is faster on" in found.why) is ("is faster on" in why)
+
+
+def test_without_a_gpu_no_other_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "faster on" not in picked(LARGE, 1, monkeypatch).why

@@ -93,12 +93,13 @@ class PoolHere:
         """What a worker's ``Parent`` does."""
         self._messages.append(message)
 
-    def work(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Message]]:
+    def work(self, batches: Iterable[list[Task]]) -> Iterator[tuple[Task, Message]]:
         """See ``Pool.work``."""
-        for task in tasks:
+        for batch in batches:
             self._messages = []
-            last = worker.answer(task, self)
-            yield from ((task, message) for message in [*self._messages, last])
+            worker.answer_all(batch, self)
+            tasks = {task["name"]: task for task in batch}
+            yield from ((tasks[message["name"]], message) for message in self._messages)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from makemore_bp.cli.experiment_progress import ExperimentProgress
 from makemore_bp.experiments.folder import Changes
 from makemore_bp.experiments.runner import Outlook
 
-OUTLOOK = Outlook("trial", {"a": 1000, "b": 1000}, Changes(new=["a", "b"]), 1, 1, 60.0)
+OUTLOOK = Outlook("trial", {"a": 1000, "b": 1000}, Changes(new=["a", "b"]), 1, 1, 1, 60.0)
 STARTED = {"event": "started", "step": 0, "steps": 1000, "engine": "torch"}
 LATER = {"event": "progress", "step": 900, "loss": 2.5, "speed": 1000.0}
 EVALUATED = {"event": "evaluated", "step": 500, "val_loss": 2.4567}
