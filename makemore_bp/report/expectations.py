@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from makemore_bp.dataset.examples import encode
+from makemore_bp.dataset.packed import Packed
 from makemore_bp.engines import configured
 from makemore_bp.training.checkpoint import Checkpoint
 
@@ -64,7 +65,7 @@ def _passed(saved: Checkpoint, words: list[str]) -> Iterator[tuple[Tensor, Tenso
     """Of every example of the words in order: the last id of its context, its target, and the
     logarithms of the probabilities of all ids."""
     network, statistics = configured.network(saved.config), saved.statistics
-    examples = encode(words, saved.vocabulary, saved.config.model.block_size)
+    examples = encode(Packed.of(words), saved.vocabulary, saved.config.model.block_size)
     rows = max(1, NUMBERS // max(len(saved.vocabulary), saved.config.model.n_hidden))
     for some in torch.split(torch.arange(len(examples)), rows):
         Xb, Yb = examples.batch(some)

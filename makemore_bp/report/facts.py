@@ -8,12 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from makemore_bp.experiments import folder as folders
 from makemore_bp.report import page
-from makemore_bp.training import run_folder
+from makemore_bp.training import about, run_folder
 
-ABOUT = "about.json"  # what is known of a run before its end; summary.json repeats it
-# Keys of the two files, and what they are called on the page. A run has some of them.
+# Keys of the summary and of what is noted before a run ends, and their names on the page. A run has
+# some of them.
 NAMES = {
     "name": "name",
     "note": "note",
@@ -30,7 +29,7 @@ NAMES = {
 
 def table(folder: Path) -> str:
     """The HTML of what is known about a run; nothing, if nothing is."""
-    known, failure = _known(folder), _read(folder / folders.FAILURE)
+    known, failure = _known(folder), _read(folder / run_folder.FAILURE)
     found = [(name, _said(key, known[key])) for key, name in NAMES.items() if known.get(key)]
     if failure:
         found.insert(0, ("state", f"{failure.get('status')}: {failure.get('reason')}"))
@@ -42,10 +41,10 @@ def _known(folder: Path) -> dict[str, Any]:
     summary = _read(folder / run_folder.SUMMARY)
     if summary:
         return {"duration": summary.get("seconds"), **summary}
-    about = _read(folder / ABOUT)
-    sessions = about.get("sessions")
+    noted = _read(folder / about.NAME)
+    sessions = noted.get("sessions")
     last = sessions[-1] if isinstance(sessions, list) and sessions else {}
-    return {**about, **last} if isinstance(last, dict) else about
+    return {**noted, **last} if isinstance(last, dict) else noted
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from makemore_bp.dataset import Vocabulary
+from makemore_bp.dataset.packed import Packed
 from makemore_bp.report import facts
 from makemore_bp.report.expectations import expectations
 from makemore_bp.report.letters import is_vowel, shown_characters
@@ -53,7 +54,7 @@ def test_other_characters_are_no_vowels(others: str) -> None:
 
 
 def test_characters_that_cannot_stand_alone_are_labelled_so_that_they_can_be_seen() -> None:
-    labels = shown_characters(Vocabulary.of(["a \u0301\u200d"]))
+    labels = shown_characters(Vocabulary.of(Packed.of(["a \u0301\u200d"])))
     assert labels == [".", "␣", "a", "\u25cc\u0301", "\\u200d"]
 
 

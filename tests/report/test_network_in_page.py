@@ -15,6 +15,7 @@ import torch
 
 from makemore_bp import config as configs
 from makemore_bp.dataset import Vocabulary
+from makemore_bp.dataset.packed import Packed
 from makemore_bp.engines import configured
 from makemore_bp.errors import RequestError
 from makemore_bp.network.batchnorm import EPS
@@ -35,7 +36,7 @@ FIRST = [2012149540, 1872316204, 1707632675]  # of PractRand's own sfc32 in C, w
 def network(characters: str, *settings: str) -> Checkpoint:
     """A run that has not begun, with batchnorm's statistics drawn at random."""
     config = configs.load(None, ["model.n_hidden=24", *settings])
-    vocabulary = Vocabulary.of([characters])
+    vocabulary = Vocabulary.of(Packed.of([characters]))
     start = configured.start(config, len(vocabulary))
     for parameter in start.parameters.values():
         parameter.mul_(1.5)  # so that some characters are much likelier than others
