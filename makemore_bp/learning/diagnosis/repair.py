@@ -20,6 +20,7 @@ from makemore_bp.learning.diagnosis.edits import Edit, Words, edits
 from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind, Repair
 from makemore_bp.learning.diagnosis.replay import Bench, Change
 from makemore_bp.learning.places import tensor_meant
+from makemore_bp.learning.trace import RETURNED
 
 # Of processor time, so that a busy machine finds the same.
 SECONDS = 3.0  # for one gradient
@@ -127,7 +128,8 @@ class Repairs:
         """The statements that make the gradient, the last first, and the functions they call."""
         units = list(reversed(self._bench.nodes))
         for unit in units:
-            yield unit.node, unit
+            if RETURNED not in unit.reads | unit.changes:  # which the script does not have
+                yield unit.node, unit
         pending = [(unit.node, unit) for unit in units]
         seen: set[ast.stmt] = set()
         while pending:
