@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -75,11 +75,27 @@ class Task:
         sizes = Sizes(27, n_hidden=self.n_hidden)
         return Work(network, sizes, bundled_names(), self.batch_size, device=self.device)
 
+    def drawn(self) -> Drawn:
+        """The same with its indices on the device before the clock starts."""
+        return Drawn(self.n_hidden, self.batch_size, self.device)
+
     def minibatches(self, g: torch.Generator, steps: int) -> Iterator[Tensor]:
         """The indices step by step; a device gets them all at once, so as to wait for none."""
         if self.device == "cpu":
             return (self.indices(g, 1)[0] for _ in range(steps))
         return iter(self.indices(g, steps).to(self.device))
+
+
+class Drawn(Task):
+    """A task of which the step alone is measured. So many steps get the same indices every time."""
+
+    def indices(self, g: torch.Generator, steps: int) -> Tensor:
+        return _drawn(self.batch_size, steps, self.device)
+
+
+@lru_cache(4)
+def _drawn(batch_size: int, steps: int, device: str) -> Tensor:
+    return torch.randint(0, len(bundled_names()), (steps, batch_size)).to(device)
 
 
 def ours_native(task: Task) -> Train:
@@ -209,15 +225,23 @@ def module(task: Task, mode: str | None = None) -> Train:
     return train
 
 
-def jax_scan(task: Task) -> Train:
-    """One compiled loop over the steps of a chunk on one core; indices are drawn outside."""
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+def jax_scan(task: Task, precision: str | None = None, models: int = 0) -> Train:
+    """One compiled loop over the steps of a chunk; indices are drawn outside.
+
+    precision: of its matrix products, where JAX has several; models: so many take each step at
+    once, each on a minibatch of its own; 0 for one without an axis for models.
+    """
+    kind = task.device.partition(":")[0]
+    os.environ.setdefault("JAX_PLATFORMS", kind)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch needs some as well
     import jax
     import jax.numpy as jnp
 
     drawn, g = task.start()
-    parameters = {name: jnp.asarray(p.numpy()) for name, p in drawn.items()}
-    Xs, Ys = (jnp.asarray(t.numpy()) for t in task.tensors())
+    parameters = {name: jnp.asarray(p.cpu().numpy()) for name, p in drawn.items()}
+    if models:
+        parameters = {name: jnp.stack([p] * models) for name, p in parameters.items()}
+    Xs, Ys = (jnp.asarray(t.cpu().numpy()) for t in task.tensors())
 
     def loss(p: dict[str, jax.Array], Xb: jax.Array, Yb: jax.Array) -> jax.Array:
         hprebn = p["C"][Xb].reshape(Xb.shape[0], -1) @ p["W1"] + p["b1"]
@@ -227,18 +251,26 @@ def jax_scan(task: Task) -> Train:
         logprobs = jax.nn.log_softmax(h @ p["W2"] + p["b2"])
         return -logprobs[jnp.arange(Yb.shape[0]), Yb].mean()
 
+    def step(p: dict[str, jax.Array], ix: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
+        value, gradients = jax.value_and_grad(loss)(p, Xs[ix], Ys[ix])
+        return {name: p[name] - LR * gradients[name] for name in p}, value
+
     @jax.jit
     def chunk(p: dict[str, jax.Array], ixs: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
-        def step(p: dict[str, jax.Array], ix: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
-            value, gradients = jax.value_and_grad(loss)(p, Xs[ix], Ys[ix])
-            return {name: p[name] - LR * gradients[name] for name in p}, value
+        return jax.lax.scan(jax.vmap(step) if models else step, p, ixs)
 
-        return jax.lax.scan(step, p, ixs)
+    @lru_cache(4)
+    def on_device(steps: int) -> jax.Array:
+        indices = task.indices(g, steps * max(1, models)).cpu().numpy()
+        return jnp.asarray(indices.reshape(steps, *[models] * bool(models), -1))
 
     def train(steps: int) -> float:
         nonlocal parameters
-        parameters, losses = chunk(parameters, jnp.asarray(task.indices(g, steps).numpy()))
-        return float(losses[-1])
+        # A device gets its indices before the clock starts, as ours does there.
+        ixs = on_device(steps) if kind != "cpu" else on_device.__wrapped__(steps)
+        with jax.default_matmul_precision(precision):
+            parameters, losses = chunk(parameters, ixs)
+        return float(losses[-1].mean())
 
     return train
 

@@ -23,9 +23,11 @@ network/            the heart: a file for each stage, forward above backward
 dataset/            words, vocabulary, examples, splits
 config/             the configuration of a run
 yaml_reading.py     YAML, read strictly
+json_reading.py     JSON, read against a model of it
 resources.py        the files that travel with the package
 signals.py          Ctrl-C and its like as a request that is answered between two chunks
 processes.py        child processes: started, listened to, ended with all that they started
+pages/              what all HTML pages have in common
 locks.py            a folder held for one process, where locks work and where they do not
 threads.py          how many threads PyTorch takes for small work
 files.py            files that are written whole or not at all

@@ -20,6 +20,7 @@ from makemore_bp import sampling
 from makemore_bp.config import Config
 from makemore_bp.dataset import Vocabulary
 from makemore_bp.engines import configured
+from makemore_bp.export import writing as exports
 from makemore_bp.gradcheck.batch import Batch, first_step
 from makemore_bp.gradcheck.check import Check
 from makemore_bp.gradcheck.check import check as check_batch
@@ -77,6 +78,11 @@ class Run:
         ``makemore-bp sample`` has them."""
         sampler = sampling.Sampler(self.saved, sampling.Settings(**settings))
         return list(islice(sampler.words(), number))
+
+    def export(self, format: str, out: str | Path | None = None) -> Path:
+        """Writes the network as ``onnx``, ``torch`` or ``json`` to the file ``out``, or to
+        FOLDER/export/network with the format's ending. Returns the file."""
+        return exports.export(self.folder, format, None if out is None else Path(out))[0]
 
 
 def load_config(source: str | Path | None = None, *overrides: str) -> Config:

@@ -42,7 +42,7 @@ class DivergedError(_Told):
 
 
 class LostRankError(_Told):
-    """Another process of a run over several has ended, so this one cannot go on.
+    """Another process of a run over several has ended or was stopped, so this one cannot go on.
 
     The command line prints the message and exits with 1.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -45,6 +47,40 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds ``folder``, as far as can be told without writing anything there.
+
+    The question is a shared lock that is given back at once; a process that takes the folder in
+    this very moment needs patience.
+    """
+    if (folder / MARK).exists():
+        return _lives(folder / MARK)
+    try:
+        with (folder / LOCK).open("rb") as file:
+            if fcntl is None:
+                file.read(1)  # which Windows does not allow while another process has the lock
+            else:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lives(mark: Path) -> bool:
+    """Whether the process that a mark names is there; one on another machine is believed to be."""
+    try:
+        process, host = mark.read_text(errors="replace").splitlines()[:2]
+        if host == socket.gethostname() and fcntl is not None:  # else 0 would be a Ctrl-C
+            os.kill(int(process), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except (OSError, ValueError, OverflowError):
+        return True
+    return True
 
 
 def _has_locks(folder: Path) -> bool:

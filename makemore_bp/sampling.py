@@ -28,6 +28,7 @@ from makemore_bp.text import visible
 from makemore_bp.training.checkpoint import Checkpoint
 
 BLOCK = 1024  # words drawn side by side from one generator; another number, other words
+LOGITS = 2**18  # at most so many at a time, or few words of a large vocabulary would take minutes
 TABLE_NUMBERS = 2**24  # the most entries of a table of distributions
 ROWS = 2**15  # contexts evaluated at a time
 
@@ -59,6 +60,7 @@ class Sampler:
         self._vocabulary = checkpoint.vocabulary
         self._prefix = _ids(self._vocabulary, settings.prefix)
         V, B = len(self._vocabulary), self._block_size
+        self.size = min(BLOCK, max(8, LOGITS // V))
         self._place = V ** torch.arange(B).flip(0) if V ** (B + 1) <= TABLE_NUMBERS else None
         self._table: Tensor | None = None
         self._widest = max(V, checkpoint.config.model.n_hidden)  # columns of a layer
@@ -69,18 +71,18 @@ class Sampler:
 
     @torch.no_grad()
     def block(self, number: int) -> list[str]:
-        """The ``BLOCK`` words from number ``number * BLOCK`` on, drawn side by side."""
+        """The ``size`` words from number ``number * size`` on, drawn side by side."""
         if self._place is not None and self._table is None:
             self._table = self._all_contexts()
-        with threads.for_numbers(BLOCK * self._widest):
+        with threads.for_numbers(self.size * self._widest):
             return self._drawn(number)
 
     def _drawn(self, number: int) -> list[str]:
         g = _generator(self._settings.seed, number)
         start = [0] * self._block_size + self._prefix
-        context = torch.tensor(start[len(start) - self._block_size :]).repeat(BLOCK, 1)
-        columns = [torch.full((BLOCK,), id) for id in self._prefix]
-        alive = torch.arange(BLOCK)
+        context = torch.tensor(start[len(start) - self._block_size :]).repeat(self.size, 1)
+        columns = [torch.full((self.size,), id) for id in self._prefix]
+        alive = torch.arange(self.size)
         for _ in range(self._settings.max_length - len(self._prefix)):
             uniform = torch.rand(len(alive), 1, generator=g)
             cumulative = self._cumulative(context)
@@ -92,11 +94,11 @@ class Sampler:
             if not len(alive):
                 break
             columns.append(
-                torch.zeros(BLOCK, dtype=torch.long).index_copy_(0, alive, following[:, 0])
+                torch.zeros(self.size, dtype=torch.long).index_copy_(0, alive, following[:, 0])
             )
             context = torch.cat((context[going], following), 1)[:, 1:]
         if not columns:
-            return [""] * BLOCK
+            return [""] * self.size
         return self._vocabulary.words(torch.stack(columns, 1).numpy())
 
     def _cumulative(self, context: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from makemore_bp.cli import (
     export,
     gradcheck,
     report,
+    run,
     sample,
     streams,
     train,
@@ -130,6 +131,7 @@ app.command()(report.report)
 app.command()(export.export)
 app.add_typer(exercise.app, name="exercise")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(run.app, name="run")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from makemore_bp.cli import bundled
 from makemore_bp.cli.options import ConfigArgument, Json, Overrides
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
 
-app = typer.Typer(no_args_is_help=True, help="Show and check configurations.")
+app = typer.Typer(no_args_is_help=True, help="Show, check and copy configurations.")
+
+CONFIGS = bundled.Kind("configs", "configuration")
 
 
 @app.command()
@@ -70,7 +73,26 @@ def schema(
 
     # yaml-language-server: $schema=makemore-bp.schema.json
     """
-    from makemore_bp.config import Config
+    from makemore_bp import config as configs
     from makemore_bp.experiments.schema import Schema
 
-    print(json.dumps((Schema if experiment else Config).model_json_schema(), indent=2))
+    schema = Schema.model_json_schema() if experiment else configs.json_schema()
+    print(json.dumps(schema, indent=2))
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """The configurations that come with the program.
+
+    Any of their names stands for the file: makemore-bp train quick
+    """
+    bundled.show(CONFIGS, as_json)
+
+
+@app.command()
+def copy(name: bundled.Name, file: bundled.Target = None) -> None:
+    """Copy a bundled configuration, as a file to begin with.
+
+    Example: makemore-bp config copy lecture ours.yaml
+    """
+    bundled.copy(CONFIGS, name, file)

@@ -14,11 +14,11 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII = " .:|"
 
 
-def show_curve(console: Console, loss: Series) -> None:
+def show_curve(console: Console, loss: Series, whose: str = "") -> None:
     """Prints the loss over the steps, each column the mean of its steps.
 
-    Nothing is printed for a single value or in a window too narrow. A terminal that has no block
-    characters gets plain ones.
+    ``whose`` is the name of the run, where several are shown. Nothing is printed for a single value
+    or in a window too narrow. A terminal that has no block characters gets plain ones.
     """
     labels = _labels(loss)
     room = min(console.width, MOST_COLUMNS) - len(labels[0]) - 2
@@ -29,7 +29,8 @@ def show_curve(console: Console, loss: Series) -> None:
     edge = "|" if ascii_only else "│"
     lines = _filled(columns, ASCII if ascii_only else BLOCKS)
     first, last = (f"{step:,.0f}" for step in (loss.steps[0], loss.steps[-1]))
-    console.print(f"Loss of the minibatches, step {first} to {last}:")
+    of = f" of {whose}" if whose else ""
+    console.print(f"Loss of the minibatches{of}, step {first} to {last}:")
     for place, line in enumerate(lines):
         label = labels[0] if not place else labels[1] if place == HEIGHT - 1 else ""
         console.print(f"{label:>{len(labels[0])}} {edge}{line}", no_wrap=True)

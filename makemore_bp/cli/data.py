@@ -8,11 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from makemore_bp.cli import bundled
 from makemore_bp.cli.options import Json
 from makemore_bp.text import LONGEST_PATH, letters, visible
 
 app = typer.Typer(no_args_is_help=True, help="Look at word lists; fetch the lecture's.")
 
+LISTS = {
+    "names": "first names of many cultures",
+    "towns": "towns of Europe, with their accents",
+}
 SHOWN_REFUSED = 20
 SHOWN_CHARACTERS = 1000
 
@@ -60,6 +65,23 @@ def fetch(
     print(
         f"{visible(str(path), LONGEST_PATH)}: {fetching.LECTURE_WORDS:,} names, SHA-256 as expected"
     )
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """The word lists that come with the program.
+
+    Their names go behind bundled: as in makemore-bp train --set data.path=bundled:towns
+    """
+    from makemore_bp import resources
+    from makemore_bp.dataset import words
+
+    counts = {
+        name: len(words.read_all(path).words)
+        for name, path in resources.bundled("data", ".txt").items()
+    }
+    about = {name: f"{n:,} {LISTS.get(name, 'words')}" for name, n in counts.items()}
+    bundled.show_lines({f"bundled:{name}": text for name, text in about.items()}, as_json)
 
 
 def _show(facts: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from makemore_bp.cli import streams
+from makemore_bp.cli import bundled, streams
 from makemore_bp.cli.options import Json
 from makemore_bp.errors import RequestError
 from makemore_bp.text import visible
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MENTIONED = 5  # failed runs that --quiet still names
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs, described by a file and compared.")
+
+EXPERIMENTS = bundled.Kind("configs/experiments", "experiment")
 
 Times = Annotated[
     bool, typer.Option("--times", help="With speeds and seconds, which no two runs share.")
@@ -71,6 +73,7 @@ def run(
     """
     from makemore_bp.cli.experiment_progress import ExperimentProgress
     from makemore_bp.experiments import results, runner, schema
+    from makemore_bp.experiments.folder import PLAN
     from makemore_bp.signals import Interrupted
 
     experiment = schema.read(file)
@@ -84,7 +87,10 @@ def run(
                 command = ["makemore-bp", "experiment", "run", file, "--out", str(folder)]
                 command += ["--jobs", str(jobs)] if jobs else []
                 shown = visible(shlex.join(command), 1000)
-                print(f"Stopped and saved. To go on: {shown}", file=sys.stderr)
+                saved = (
+                    "Stopped and saved." if (folder / PLAN).exists() else "Nothing has begun yet."
+                )
+                print(f"{saved} To go on: {shown}", file=sys.stderr)
             raise typer.Exit(stopped.exit_code) from None
     if dry_run:
         return
@@ -132,6 +138,24 @@ def show(
         print(formats.as_markdown(found, times), end="")
     else:
         _show(found, folder, times)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """The experiments that come with the program.
+
+    Any of their names stands for the file: makemore-bp experiment run learning-rate
+    """
+    bundled.show(EXPERIMENTS, as_json)
+
+
+@app.command()
+def copy(name: bundled.Name, file: bundled.Target = None) -> None:
+    """Copy a bundled experiment, as a file to begin with.
+
+    Example: makemore-bp experiment copy learning-rate ours.yaml
+    """
+    bundled.copy(EXPERIMENTS, name, file)
 
 
 def _plot(found: Results, path: Path) -> None:

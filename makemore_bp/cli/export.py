@@ -31,8 +31,8 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write a run's network for use elsewhere: onnx for onnxruntime, torch for plain PyTorch, json
-    for anything else.
+    """Write a run's network for use elsewhere: html for a web site, onnx for onnxruntime, torch for
+    plain PyTorch, json for anything else.
 
     Example: makemore-bp export runs/lecture --format onnx --out names.onnx
     """

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from makemore_bp.cli import streams
+from makemore_bp.cli.options import run_argument
 from makemore_bp.errors import RequestError
 from makemore_bp.text import LONGEST_PATH, visible
 
@@ -17,12 +18,7 @@ MENTIONED = 10  # characters without a font that a message shows
 
 
 def report(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="The folder of a run, or of an experiment.", show_default=False
-        ),
-    ],
+    run: Annotated[Path, run_argument("The folder of a run, or of an experiment")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -68,7 +64,7 @@ def _write(run: Path, out: Path | None) -> None:
     if results.is_experiment(run):
         found = results.read_any(run)
         where = output.place(run, out)
-        page, pictures = comparison(run, found)
+        page, pictures = comparison(found)
     else:
         seen = observe(run)
         where = output.place(run, out)  # refused before the pictures are drawn
@@ -122,12 +118,12 @@ def _print(run: Path) -> None:
 
 def _export(run: Path, folder: Path) -> None:
     from makemore_bp.experiments import results
-    from makemore_bp.report import history, tensorboard
+    from makemore_bp.report import tensorboard
     from makemore_bp.training import run_folder
 
     if not results.is_experiment(run):
         run_folder.read(run)  # says what is wrong with a folder that is not a run's
     for one in results.run_folders(run) if results.is_experiment(run) else [run]:
         target = folder / one.resolve().name
-        tensorboard.export(history.read(one), target)
+        tensorboard.export(one, target)
         print(visible(str(target), LONGEST_PATH))

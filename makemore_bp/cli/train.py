@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from makemore_bp.text import visible
 
 if TYPE_CHECKING:
     from makemore_bp.config import Config
+    from makemore_bp.training.loop import Reporter
 
 FRESH_NAMES = 20
+LONGEST_NAME = 100  # characters of a run's title
 
 
 def train(
@@ -48,29 +51,63 @@ def train(
         Path | None,
         typer.Option("--resume", metavar="RUN", help="Go on with a run.", show_default=False),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What the run is called; without --out its folder is runs/NAME.",
+            show_default=False,
+        ),
+    ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            "--note",
+            metavar="TEXT",
+            help="What you want to know of it later; 'run list' shows it.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run that --out holds.")
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            "--tensorboard",
+            metavar="DIR",
+            help="Write event files for TensorBoard to DIR/NAME of the run as it goes on.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Train a network; without CONFIG the lecture's recipe.
 
-    Example: makemore-bp train --data names.txt --set train.steps=20000 --out runs/names
+    Example: makemore-bp train --data names.txt --set train.steps=20000 --name first --note "a try"
     """
     from makemore_bp.cli.progress import ProgressReporter
     from makemore_bp.ranks import group
     from makemore_bp.signals import Interrupted
     from makemore_bp.training import start
+    from makemore_bp.training.about import Origin
 
     if resume is not None:
-        _refuse_with_resume(config, data, out, overwrite)
+        _refuse_with_resume(config, data, out, name, note, overwrite=overwrite)
+    title = _title(name)
+    origin = Origin(title, note or None, shlex.join(["makemore-bp", *sys.argv[1:]]))
     quiet = quiet or not launch.speaks()
-    with _folder(resume or out, config, data) as folder, ProgressReporter(quiet) as reporter:
+    with (
+        _folder(resume or out, title, config, data) as folder,
+        ProgressReporter(quiet) as shown,
+        _on_board(tensorboard, shown) as reporter,
+    ):
         try:
             with group.here() as ranks:
                 if resume is not None:
-                    summary = start.resume(folder, set_ or [], reporter, ranks)
+                    summary = start.resume(folder, set_ or [], reporter, ranks, origin=origin)
                 else:
                     summary = start.new(
                         lambda: _config(config, data, set_ or []),
@@ -78,9 +115,10 @@ def train(
                         reporter,
                         overwrite,
                         ranks,
+                        origin=origin,
                     )
         except Interrupted as stopped:
-            reporter.close()
+            shown.close()
             if not quiet:
                 streams.tell(_stopped(folder))
             raise typer.Exit(stopped.exit_code) from None
@@ -88,7 +126,7 @@ def train(
         return
     if as_json:
         print(json.dumps({"run": str(folder), **summary}))
-    elif not quiet and reporter.began:
+    elif not quiet and shown.began:
         _show(folder, summary)
     elif not quiet:
         print(
@@ -116,9 +154,38 @@ def _apart(config: str | None, data: Path | None) -> tuple[str | None, Path | No
     return None, Path(config)
 
 
+def _title(name: str | None) -> str | None:
+    """The run's title; raises RequestError for one that could not be shown on a line."""
+    if name is not None and not 0 < len(name.strip()) <= LONGEST_NAME:
+        raise RequestError(
+            "--name {name}: a name has 1 to {most} characters. What is longer is a --note.",
+            name=name,
+            most=LONGEST_NAME,
+        )
+    return name and name.strip()
+
+
 @contextmanager
-def _folder(named: Path | None, config: str | None, data: Path | None) -> Iterator[Path]:
+def _on_board(board: Path | None, shown: Reporter) -> Iterator[Reporter]:
+    """The reporter of a run that also writes for TensorBoard, if that is asked for."""
+    if board is None or not launch.speaks():
+        yield shown
+        return
+    from makemore_bp.report.tensorboard import Live
+
+    live = Live(board, shown)
+    try:
+        yield live
+    finally:
+        live.close()
+
+
+@contextmanager
+def _folder(
+    named: Path | None, title: str | None, config: str | None, data: Path | None
+) -> Iterator[Path]:
     """The run's folder: the one that was named, or a new one under runs/."""
+    from makemore_bp.experiments.expansion import slug
     from makemore_bp.training import run_folder
 
     if named is not None:
@@ -130,17 +197,18 @@ def _folder(named: Path | None, config: str | None, data: Path | None) -> Iterat
             "the run again."
         )
     config, data = _apart(config, data)
-    with run_folder.claimed(Path(config or data or "lecture").stem) as folder:
+    stem = slug(title) if title else Path(config or data or "lecture").stem
+    with run_folder.claimed(stem) as folder:
         yield folder
 
 
-def _refuse_with_resume(
-    config: str | None, data: Path | None, out: Path | None, overwrite: bool
-) -> None:
-    if config is not None or data is not None or out is not None or overwrite:
+def _refuse_with_resume(*chosen: object, overwrite: bool) -> None:
+    """Raises RequestError if anything was chosen that a run keeps from its beginning."""
+    if overwrite or any(one is not None for one in chosen):
         raise RequestError(
-            "--resume goes on with a run as it was configured, in its own folder: leave "
-            "out CONFIG, --data, --out and --overwrite. --set train.steps=N trains longer."
+            "--resume goes on with a run as it was configured and called, in its own folder: leave "
+            "out CONFIG, --data, --out, --name, --note and --overwrite. --set train.steps=N trains "
+            "longer."
         )
 
 

@@ -2,14 +2,15 @@
 
 schema.py       every key, its default, its bounds and what it means
 schedule.py     the learning rate of a step
+bases.py        files that are based on other files
 reading.py      files and overrides become a configuration
 messages.py     what is said of one that is not valid
 """
 
+from makemore_bp.config.bases import absolute
 from makemore_bp.config.messages import keys_called, nearest_keys, unknown_key
 from makemore_bp.config.reading import (
     Setting,
-    absolute,
     build,
     data_path,
     flow,
@@ -18,9 +19,19 @@ from makemore_bp.config.reading import (
     override,
 )
 from makemore_bp.config.schedule import learning_rate, learning_rates
-from makemore_bp.config.schema import ENGINES, Config, Data, Normalize, Seed, all_keys
+from makemore_bp.config.schema import (
+    BUNDLED,
+    ENGINES,
+    Config,
+    Data,
+    Normalize,
+    Seed,
+    all_keys,
+    json_schema,
+)
 
 __all__ = [
+    "BUNDLED",
     "ENGINES",
     "Config",
     "Data",
@@ -33,6 +44,7 @@ __all__ = [
     "data_path",
     "flow",
     "is_word_list",
+    "json_schema",
     "keys_called",
     "learning_rate",
     "learning_rates",

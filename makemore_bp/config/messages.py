@@ -38,6 +38,8 @@ _KNOWN_AS = {word: key for key, words in _OTHER_WORDS.items() for word in words.
 def unknown_key(key: str) -> Sentence:
     """What to say of a dotted key that the schema does not have: the nearest that it has."""
     known = all_keys()
+    if key == "base":
+        return Sentence("a base is named in a file, as in 'base: quick', or as CONFIG.")
     if key in {name.split(".")[0] for name in known if "." in name}:
         inside = ", ".join(name for name in known if name.startswith(key + "."))
         return Sentence(f"'{key}' is a section. Set one of its keys: {inside}.")

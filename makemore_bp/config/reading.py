@@ -16,7 +16,8 @@ import yaml
 from pydantic import ValidationError
 
 from makemore_bp import resources, yaml_reading
-from makemore_bp.config.messages import explain, type_name, unknown_key
+from makemore_bp.config.bases import absolute, deep_copy, layered, see_data_from
+from makemore_bp.config.messages import explain, unknown_key
 from makemore_bp.config.schema import BUNDLED, Config, all_keys, is_text
 from makemore_bp.errors import RequestError
 from makemore_bp.text import LONGEST_PATH, Sentence, visible
@@ -46,23 +47,8 @@ def load(
     if source is None:
         return build({}, overrides, settings, where="the default configuration")
     path = _find(source)
-    document = yaml_reading.read(path)
-    value = {} if document.value is None else document.value
-    if not isinstance(value, dict):
-        raise RequestError(
-            "{path}: a configuration is a mapping of keys to values, but this is a {kind}. Begin "
-            "with a line such as 'train:'; a list of words is named by --set data.path=FILE.",
-            path=path,
-            kind=type_name(value),
-        )
-    return build(
-        value,
-        overrides,
-        settings,
-        where=str(path),
-        lines=document.lines,
-        folder=path.parent,
-    )
+    value, lines, inherited = layered(path)
+    return build(value, overrides, settings, where=str(path), lines=lines, inherited=inherited)
 
 
 def is_word_list(source: str) -> bool:
@@ -86,13 +72,17 @@ def build(
     where: str,
     lines: Mapping[str, int] | None = None,
     folder: Path | None = None,
+    inherited: Mapping[str, str] | None = None,
 ) -> Config:
-    """Makes a Config of a plain mapping and overrides; raises RequestError in terms of both."""
-    merged = _deep_copy(value)
-    data = merged.get("data")
-    if folder is not None and isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = absolute(data["path"], folder)
-    origin: dict[str, str] = {}
+    """Makes a Config of a plain mapping and overrides; raises RequestError in terms of both.
+
+    A relative data path is relative to ``folder``. ``inherited`` has the places of keys that come
+    from other files than ``where``.
+    """
+    merged = deep_copy(value)
+    if folder is not None:
+        see_data_from(merged, folder)
+    origin = dict(inherited or {})
     for key, chosen, place in [*map(_parsed, overrides), *settings]:
         if key not in all_keys():
             raise RequestError("{place}: {what}", place=_whole(place), what=unknown_key(key))
@@ -143,20 +133,6 @@ def _find(source: str) -> Path:
             )
         return path
     return known[source]
-
-
-def absolute(path: str, folder: Path) -> str:
-    """A ``data.path`` as seen from ``folder``; what is bundled stays as it is."""
-    if path.startswith(BUNDLED):
-        return path
-    try:
-        return str((folder / Path(path).expanduser()).absolute())
-    except RuntimeError:  # a ~ that stands for no home is a name like any other
-        return str((folder / path).absolute())
-
-
-def _deep_copy(value: Any) -> Any:
-    return {k: _deep_copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
 def override(key: str, value: Any) -> str:

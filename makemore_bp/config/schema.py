@@ -19,6 +19,7 @@ from makemore_bp.text import visible
 # So that every resolved configuration, written out in full, can be read again.
 MAX_RATES = 500
 MAX_PATH = 4096  # bytes
+BASE = "A bundled configuration, or a file relative to this one, that this one changes."
 BUNDLED = "bundled:"  # a data.path such as bundled:names is a word list that travels with us
 
 
@@ -226,6 +227,13 @@ class Config(_Section):
             plain, sort_keys=False, default_flow_style=None, allow_unicode=False
         )
         return text
+
+
+def json_schema() -> dict[str, Any]:
+    """What a configuration's file may say, for editors: every key, and the base."""
+    schema = Config.model_json_schema()
+    base = {"type": "string", "title": "Base", "description": BASE}
+    return {**schema, "properties": {"base": base, **schema["properties"]}}
 
 
 def all_keys() -> list[str]:

@@ -1,6 +1,7 @@
 """Words become a vocabulary, training examples and three splits.
 
 words.py        a file of words, read and checked line by line
+packed.py       words as three arrays
 vocabulary.py   characters to ids and back
 examples.py     contexts and targets, as windows on one stream of ids
 splits.py       the lecture's shuffle and cuts

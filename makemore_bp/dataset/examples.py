@@ -11,14 +11,16 @@ array, so an example costs one position (4 bytes) plus its share of the stream:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from makemore_bp.dataset.packed import Integers, Packed
 from makemore_bp.dataset.vocabulary import Vocabulary
+
+CHUNK = 2**14  # words encoded at a time: what is computed of them stays in a cache
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class Examples:
 
     def __len__(self) -> int:
         return self.positions.shape[0]
+
+    @property
+    def words(self) -> int:
+        """How many words the examples are of: boundaries stand before each and after the last."""
+        boundaries = self.stream.numel() - int(torch.count_nonzero(self.stream))
+        return boundaries // self.block_size - 1
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts Xb (..., block_size) and targets Yb (...) of the examples at ``indices`` (...),
@@ -51,35 +59,38 @@ class Examples:
         return self.stream.nbytes + self.positions.nbytes
 
 
-def encode(words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> Examples:
+def encode(words: Packed, vocabulary: Vocabulary, block_size: int) -> Examples:
     """The examples of ``words`` in order; a word gives one for each character and one for its end.
 
-    All words at once: the text is joined, turned into code points and looked up in a table.
+    ``CHUNK`` words at a time are looked up in a table and written to their places in the stream.
     """
-    lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-    starts = np.zeros(len(words), dtype=np.int64)  # of each word's first example
-    np.cumsum(lengths[:-1] + 1, out=starts[1:])
-    count = int(lengths.sum()) + len(words)
-
-    # Word w stands in the stream behind w + 1 blocks of boundaries, so its example e is found
-    # w * (block_size - 1) further on than in a stream with one boundary a word.
-    size = int(lengths.sum()) + (len(words) + 1) * block_size
-    word_of_example = np.repeat(np.arange(len(words), dtype=np.int64), lengths + 1)
-    positions = word_of_example
-    positions *= block_size - 1
-    positions += np.arange(count, dtype=np.int64)
-
+    characters = int(words.lengths.sum(dtype=np.int64))
+    size = characters + (len(words) + 1) * block_size
     stream = np.zeros(size, dtype=_smallest(len(vocabulary)))
-    points = np.frombuffer("".join(words).encode("utf-32-le"), dtype=np.uint32)
-    # The target of every example but a word's last is a character, and they come in text order.
-    is_end = np.zeros(count, dtype=bool)
-    is_end[starts + lengths] = True
-    stream[positions[~is_end] + block_size] = vocabulary.table()[points]
+    positions = np.empty(characters + len(words), dtype=np.int32 if size < 2**31 else np.int64)
+    table = vocabulary.table().astype(stream.dtype)
+    done = begin = 0
+    for first in range(0, len(words), CHUNK):
+        part = words[first : first + CHUNK]
+        places, is_end = _places(part.lengths.astype(np.int64), block_size)
+        places += begin
+        positions[done : done + len(places)] = places
+        # The target of every example but a word's last is a character, in the text's order.
+        stream[places[~is_end] + block_size] = table[part.letters()]
+        done += len(places)
+        begin += len(places) + len(part) * (block_size - 1)
+    return Examples(torch.from_numpy(stream), torch.from_numpy(positions), block_size)
 
-    narrow = np.int32 if size < 2**31 else np.int64
-    return Examples(
-        torch.from_numpy(stream), torch.from_numpy(positions.astype(narrow)), block_size
-    )
+
+def _places(lengths: Integers, block_size: int) -> tuple[Integers, Integers]:
+    """Where the examples of words stand in their stream, and which are a word's last."""
+    count = int(lengths.sum()) + len(lengths)
+    is_end = np.zeros(count, dtype=bool)
+    is_end[np.cumsum(lengths + 1) - 1] = True
+    # Word w stands in the stream behind w + 1 blocks of boundaries, so its examples are found
+    # w * (block_size - 1) further on than in a stream with one boundary a word.
+    word = np.repeat(np.arange(len(lengths)), lengths + 1)
+    return word * (block_size - 1) + np.arange(count), is_end
 
 
 def _smallest(vocabulary: int) -> type[np.generic]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from makemore_bp.dataset import words as word_files
-from makemore_bp.dataset.vocabulary import Vocabulary
 
 SHOWN = 5
 
@@ -39,7 +38,7 @@ def of(path: Path) -> dict[str, Any]:
         "longest": by_length[::-1][:SHOWN],
         "repeated": [(word, n) for word, n in counts.most_common(SHOWN) if n > 1],
         "spellings": _spellings(counts),
-        "characters": list(Vocabulary.of(words).characters),
+        "characters": list(file.packed.characters()),
         "examples": characters + len(words),
         "sha256": file.sha256,
         "refused": [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from makemore_bp.dataset.packed import Packed
 
 BOUNDARY = 0  # the id before and after every word; it stands for no character
 BOUNDARY_SHOWN = "."
@@ -19,12 +20,9 @@ class Vocabulary:
     characters: str
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> Vocabulary:
+    def of(cls, words: Packed) -> Vocabulary:
         """The vocabulary of some words."""
-        seen: set[str] = set()
-        for word in words:
-            seen.update(word)
-        return cls("".join(sorted(seen)))
+        return cls(words.characters())
 
     def __len__(self) -> int:
         """The number of ids, the boundary included."""

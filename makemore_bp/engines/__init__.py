@@ -3,6 +3,9 @@
 engine.py           what an engine is, and what it is asked to run
 torch_engine.py     the heart's own passes and the update: every size and device
 graph_engine.py     the same on a GPU, many steps in one launch
+triton_engine.py    on a GPU too, in ten launches a step: fused passes only, within rounding
+triton_step.py      those launches
+triton_kernels.py   what they compute between the matrix products, and why it is the heart's
 cuda_graphs.py      how work on a GPU is captured and replayed
 native_engine.py    the same step as one C kernel: float32 on the CPU, several times faster
 native/             that kernel

@@ -13,10 +13,11 @@ from makemore_bp.engines.engine import Engine, Work
 from makemore_bp.engines.graph_engine import GraphEngine
 from makemore_bp.engines.native_engine import NativeEngine
 from makemore_bp.engines.torch_engine import TorchEngine
+from makemore_bp.engines.triton_engine import TritonEngine
 from makemore_bp.errors import RequestError
 
 # The fastest first: of those that can run the work, and have the name that is asked for, the first.
-ENGINES: tuple[type[Engine], ...] = (NativeEngine, GraphEngine, TorchEngine)
+ENGINES: tuple[type[Engine], ...] = (NativeEngine, TritonEngine, GraphEngine, TorchEngine)
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,12 @@ def named(name: str, work: Work) -> type[Engine]:
 
 
 def _fastest(work: Work) -> Choice:
-    """The first engine without an obstacle; the reason tells what the first one lacks."""
-    obstacles = [maker.obstacle(work) for maker in ENGINES]
-    maker = ENGINES[obstacles.index(None)]
+    """The first engine without an obstacle; the reason tells what the first one lacks of those that
+    are made for the device."""
+    kind = torch.device(work.device).type
+    makers = [maker for maker in ENGINES if maker.device in (kind, None)]
+    obstacles = [maker.obstacle(work) for maker in makers]
+    maker = makers[obstacles.index(None)]
     return Choice(maker.name, _joined(obstacles[0] or "", maker.remark(work)), maker)
 
 

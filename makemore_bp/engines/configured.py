@@ -64,6 +64,7 @@ def work(config: Config, vocabulary: int, examples: Examples) -> Work:
         train.seed,
         config.device,
         dtype(config),
+        train.steps,
     )
 
 

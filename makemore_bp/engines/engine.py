@@ -24,7 +24,8 @@ class Work:
     """Training steps: which network, on which examples, and how.
 
     dropout: probability that a hidden output is switched off; weight_decay: W1 and W2 lose
-    lr * weight_decay of themselves in every step; seed: of dropout's masks.
+    lr * weight_decay of themselves in every step; seed: of dropout's masks; steps: how many there
+    will be, where that is known.
     """
 
     network: Network
@@ -36,6 +37,7 @@ class Work:
     seed: int = 0
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+    steps: int | None = None
 
     @property
     def multiplications(self) -> int:
@@ -61,6 +63,7 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
+    device: ClassVar[str | None] = None  # the only kind of device that it is made for
 
     @classmethod
     @abstractmethod
@@ -92,3 +95,12 @@ class Engine(ABC):
     @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
         """The parameters as they are now, by name. They change with the next ``advance``."""
+
+
+def unfused(work: Work, runs: str) -> str | None:
+    """Why an engine of the fused backward passes alone cannot run ``work``; ``runs``: its name and
+    "runs"."""
+    for name in ("cross_entropy", "batchnorm"):
+        if (kind := work.network.kind(name)) != "fused":
+            return f"{runs} the fused backward passes, and backward.{name} is {kind}"
+    return None

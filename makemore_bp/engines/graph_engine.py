@@ -31,6 +31,8 @@ EXAMPLES = 2**20  # in one graph; so many make its steps so long that launching 
 class GraphEngine(TorchEngine):
     """The torch engine in steps that can be captured."""
 
+    device = "cuda"
+
     @classmethod
     def obstacle(cls, work: Work) -> str | None:
         if torch.device(work.device).type != "cuda":
@@ -108,7 +110,7 @@ class GraphEngine(TorchEngine):
             return self._capture(work)
         except RuntimeError as error:
             warnings.warn(
-                f"The steps cannot be captured as CUDA graphs ({_reason(error)}), so they are "
+                f"The steps cannot be captured as CUDA graphs ({first_line(error)}), so they are "
                 "launched one by one: the numbers are the same, a small step takes longer.",
                 RuntimeWarning,
                 stacklevel=2,
@@ -121,7 +123,7 @@ class GraphEngine(TorchEngine):
     def _on_device(self, tensor: Tensor) -> Tensor:
         """Copied from pinned memory, which need not be waited for: PyTorch keeps that memory from
         being used again until the copy is made."""
-        if self._rates.is_cuda:
+        if self._rates.is_cuda and not tensor.is_cuda:
             tensor = tensor.pin_memory()
         return tensor.to(self._device, non_blocking=True)
 
@@ -145,7 +147,7 @@ def _called(work: Calls) -> Calls:
     return work
 
 
-def _reason(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of the error that came first: ending a capture that has failed raises again,
     and says less."""
     while error.__context__ is not None:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from makemore_bp.engines import native
-from makemore_bp.engines.engine import Engine, Work
+from makemore_bp.engines.engine import Engine, Work, unfused
 
 
 class NativeEngine(Engine):
     """Float32 on the CPU, with the fused backward passes; every size."""
 
     name = "native"
+    device = "cpu"
 
     @classmethod
     def obstacle(cls, work: Work) -> str | None:
@@ -22,12 +23,8 @@ class NativeEngine(Engine):
             return f"the native engine runs on the CPU, not on {work.device}"
         if work.dtype != torch.float32:
             return f"the native engine computes in float32, not in {str(work.dtype)[6:]}"
-        for name in ("cross_entropy", "batchnorm"):
-            if (kind := work.network.kind(name)) != "fused":
-                return (
-                    f"the native engine runs the fused backward passes, and backward.{name} is "
-                    f"{kind}"
-                )
+        if other := unfused(work, "the native engine runs"):
+            return other
         known = native.ACTIVATIONS
         if (kind := work.network.kind("activation")) not in known:
             return f"the native engine knows {' and '.join(known)}, and model.activation is {kind}"

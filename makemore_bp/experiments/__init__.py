@@ -9,6 +9,7 @@ worker.py       a process that trains the runs it is given, one after another
 pool.py         the worker processes as their parent sees them
 runner.py       plan, check, estimate, train
 results.py      what a folder's runs have reached: the one reader, the one ranking
+catalogue.py    every run below a folder, whoever has trained it, in a few facts
 formats.py      the same as JSON, CSV, Markdown and a table
 
 A run of an experiment is an ordinary run in a folder of its own. The parent process needs no

@@ -9,7 +9,6 @@ What has become of a run is read from its own folder, so a parent that is killed
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ from makemore_bp.errors import RequestError
 from makemore_bp.experiments import stored
 from makemore_bp.experiments.expansion import Run, flat
 from makemore_bp.experiments.stored import Entry, Failure, Plan, Summary
-from makemore_bp.files import cannot_write, write_whole
+from makemore_bp.files import write_whole
 from makemore_bp.text import visible
 from makemore_bp.training import metrics, run_folder
 
 PLAN = "experiment.json"
 RUNS = "runs"
-FAILURE = "failure.json"
 ORPHAN_SECONDS = 60.0  # how long the workers of a killed parent may take to save and end
 
 
@@ -122,7 +120,6 @@ def adopt(folder: Path, plan: Plan, changes: Changes) -> None:
         path = folder / RUNS / name
         if path.exists():
             run_folder.clear(path, overwrite=True)
-            forget_failure(path)
     before = find(folder)
     known = {} if before is None else {**before.aside, **before.runs}
     aside = {name: one for name, one in known.items() if name not in plan.runs}
@@ -143,28 +140,12 @@ def outcome(path: Path) -> Summary | Failure | None:
 
     Raises RequestError if one of its files cannot be understood.
     """
-    return stored.summary(path / run_folder.SUMMARY) or stored.failure(path / FAILURE)
+    return stored.summary(path / run_folder.SUMMARY) or stored.failure(path / run_folder.FAILURE)
 
 
 def is_over(outcome: Summary | Failure | None) -> bool:
     """Whether another try would end in the same. A run that failed without diverging might not."""
     return isinstance(outcome, Summary) or (outcome is not None and outcome.status == "diverged")
-
-
-def write_failure(path: Path, status: str, reason: str, step: int | None) -> None:
-    """Keeps why a run has failed."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    content = {"status": status, "step": step, "reason": reason}
-    write_whole(path / FAILURE, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def forget_failure(path: Path) -> None:
-    """Removes the note of a failure, before another try."""
-    with contextlib.suppress(OSError):
-        (path / FAILURE).unlink(missing_ok=True)
 
 
 def last_step(path: Path) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from makemore_bp import config as configs
+from makemore_bp.config import Config
 from makemore_bp.experiments import command
 from makemore_bp.experiments import folder as folders
 from makemore_bp.experiments.schema import SEED
@@ -28,12 +29,14 @@ LARGEST = 1e100  # a number beyond it is not drawn
 class Result:
     """One run. Its losses are None unless it is finished, its reason unless it has failed.
 
+    folder  where it lies
     status  ``finished``, ``diverged``, ``failed`` or ``unfinished``
     step    where it has diverged
     steps   how many it was trained for
     """
 
     name: str
+    folder: Path
     varied: dict[str, Any]
     seed: int | None
     command: str
@@ -139,8 +142,9 @@ def read(folder: Path) -> Results:
     Raises RequestError if it is not one, or if a file in it cannot be understood.
     """
     plan = folders.read(folder)
+    inside = folder / folders.RUNS
     runs = [
-        _result(folder, name, entry.varied, entry.seed, entry.command)
+        _result(inside / name, name, entry.varied, entry.seed, entry.command)
         for name, entry in plan.runs.items()
     ]
     return _ranked(plan.name, runs)
@@ -153,16 +157,32 @@ def read_any(folder: Path) -> Results:
     """
     if folders.find(folder) is not None:
         return read(folder)
-    paths = run_folders(folder)
-    loaded = {path.name: configs.load(str(path / run_folder.CONFIG)) for path in paths}
-    flat = {name: run_folder.flat(config) for name, config in loaded.items()}
-    differing = [key for key in configs.all_keys() if len({str(f[key]) for f in flat.values()}) > 1]
+    return of(run_folders(folder), folder.resolve().name)
+
+
+def of(places: Sequence[Path], title: str) -> Results:
+    """The results of any runs, told apart by what differs in their configurations."""
+    paths = {_called(path, places): path for path in places}
+    loaded = {name: configs.load(str(path / run_folder.CONFIG)) for name, path in paths.items()}
+    differing = differences(list(loaded.values()))
     runs = []
-    for name, values in flat.items():
-        varied = {key: values[key] for key in differing}
+    for position, (name, path) in enumerate(paths.items()):
+        varied = {key: values[position] for key, values in differing.items()}
         seed = varied.pop(SEED, None)
-        runs.append(_result(folder, name, varied, seed, command.training(loaded[name])))
-    return _ranked(folder.resolve().name, runs)
+        runs.append(_result(path, name, varied, seed, command.training(loaded[name])))
+    return _ranked(title, runs)
+
+
+def differences(configurations: Sequence[Config]) -> dict[str, list[Any]]:
+    """The keys in which configurations differ, with the value that each of them has."""
+    flat = [run_folder.flat(config) for config in configurations]
+    found = {key: [values[key] for values in flat] for key in configs.all_keys()}
+    return {key: values for key, values in found.items() if len(set(map(str, values))) > 1}
+
+
+def _called(path: Path, among: Sequence[Path]) -> str:
+    """A run's name, or its whole path where another one is called the same."""
+    return path.name if [other.name for other in among].count(path.name) == 1 else str(path)
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -196,12 +216,12 @@ def _group(runs: list[Result]) -> Group:
 
 
 def _result(
-    folder: Path, name: str, varied: dict[str, Any], seed: int | None, arguments: list[str]
+    path: Path, name: str, varied: dict[str, Any], seed: int | None, arguments: list[str]
 ) -> Result:
-    outcome = folders.outcome(folder / folders.RUNS / name)
+    outcome = folders.outcome(path)
     reached: dict[str, Any] = {"status": "unfinished"}
     if isinstance(outcome, Failure):
         reached = vars(outcome)
     elif isinstance(outcome, Summary):
         reached = {"status": "finished", **vars(outcome)}
-    return Result(name, varied, seed, command.shell(arguments), **reached)
+    return Result(name, path, varied, seed, command.shell(arguments), **reached)

@@ -135,14 +135,14 @@ def _train(
     tasks: list[Task] = []
     for name in pending:
         path = folder / folders.RUNS / name
-        folders.forget_failure(path)
+        run_folder.forget_failure(path)
         config = runs[name].config.to_yaml()
         tasks.append({"do": "train", "name": name, "folder": str(path), "config": config})
     for task, message in pool.work(tasks):
         if message["event"] in ("diverged", "failed", "stopped"):
             status = "diverged" if message["event"] == "diverged" else "failed"
             path = Path(task["folder"])
-            folders.write_failure(path, status, message["reason"], message.get("step"))
+            run_folder.write_failure(path, status, message["reason"], message.get("step"))
         watcher.told(task["name"], message)
 
 

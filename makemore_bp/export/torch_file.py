@@ -101,12 +101,14 @@ $forward
 
 
 class _OnSelf(ast.NodeTransformer):
-    """Puts ``self.`` before some names."""
+    """Puts ``self.`` before some names, and writes ``F`` out, which the file does not import."""
 
     def __init__(self, names: set[str]) -> None:
         self._names = names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id == "F":
+            return ast.parse("torch.nn.functional", mode="eval").body
         return ast.Attribute(ast.Name("self"), node.id) if node.id in self._names else node
 
 

@@ -11,7 +11,7 @@ from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_write, replacing
 
 MARK = "makemore-bp export"  # what tells a file of ours from anybody else's, near its beginning
-FORMATS = ("onnx", "torch", "json")  # each a module NAME_file.py
+FORMATS = ("html", "onnx", "torch", "json")  # each a module NAME_file.py
 FOLDER, STEM = "export", "network"
 
 

@@ -50,22 +50,20 @@ def _content(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise RequestError(
-                "{path} is a folder; name a Python file with your backward pass.", path=path
-            )
+            raise RequestError("{path} is a folder; name a Python file in it.", path=path)
         if not stat.S_ISREG(status.st_mode):
             raise RequestError("{path} is not a regular file; name a Python file.", path=path)
         if status.st_size > LARGEST_FILE:
             raise RequestError(
-                "{path} has {size:,} bytes; no backward pass is so long.",
+                "{path} has {size:,} bytes; no pass is so long.",
                 path=path,
                 size=status.st_size,
             )
         return path.read_bytes()
     except FileNotFoundError:
         raise RequestError(
-            "{path} does not exist. Name a Python file with your backward pass; "
-            "'makemore-bp exercise new' writes some to start from.",
+            "{path} does not exist. Name a Python file; "
+            "'makemore-bp exercise new' writes some to start a backward pass from.",
             path=path,
         ) from None
     except (OSError, ValueError) as error:

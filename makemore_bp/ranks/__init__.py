@@ -3,6 +3,7 @@
 group.py            what ranks can say to each other, and ``ALONE``, the one that says it to itself
 launch.py           what torchrun says about this process; needs no PyTorch
 meeting.py          how the ranks of one attempt find each other
+pulse.py            whether the other ranks still live
 process_group.py    a group over torch.distributed
 shares.py           which rows of a batch, which examples of a split are whose
 batchnorm.py        the stages that look across a batch, with their messages, one operation a line

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from makemore_bp.experiments import folder as folders
 from makemore_bp.experiments import formats
 from makemore_bp.experiments.results import Result, Results
 from makemore_bp.report import history as histories
@@ -15,9 +12,9 @@ from makemore_bp.report.history import History
 from makemore_bp.report.page import Section
 
 
-def comparison(folder: Path, found: Results) -> tuple[str, list[Rendered]]:
-    """The HTML of the page of the experiment in ``folder``, and its pictures."""
-    seen = {run.name: _history(folder, run) for run in found.runs}
+def comparison(found: Results) -> tuple[str, list[Rendered]]:
+    """The HTML of the page of an experiment, or of any runs, and its pictures."""
+    seen = {run.name: _history(run) for run in found.runs}
     rendered = [render(picture) for picture in experiment_pictures(found, seen)]
     finished = sum(group.finished for group in found.groups)
     lead = page.paragraph(f"{len(found.runs)} runs, {finished} of them finished.")
@@ -27,11 +24,11 @@ def comparison(folder: Path, found: Results) -> tuple[str, list[Rendered]]:
         Section("runs", "Every run", _runs(found)),
         Section("reproduce", "The best run again", _best(found)),
     ]
-    return page.page(f"Experiment {found.name}", lead, sections), rendered
+    return page.page(f"Experiment {found.name}", lead, sections, rendered), rendered
 
 
-def _history(folder: Path, run: Result) -> History:
-    seen = histories.read(folder / folders.RUNS / run.name)
+def _history(run: Result) -> History:
+    seen = histories.read(run.folder)
     seen.end_with(run.steps, run.train_loss, run.val_loss)
     return seen
 

@@ -25,22 +25,13 @@ from matplotlib.text import Text
 
 from makemore_bp.errors import RequestError
 from makemore_bp.files import write_whole
+from makemore_bp.pages.theme import PALETTE
 from makemore_bp.report import fonts
+from makemore_bp.report.numbers import numbers
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-# Blue, vermilion, green and purple of Okabe and Ito, darkened or lightened until each stands out
-# from its background; told apart with any colour vision. Name: light, dark.
-PALETTE = {
-    "ink": ("#1d1f24", "#e7e9ee"),
-    "muted": ("#686d76", "#a0a6b1"),
-    "grid": ("#dfe2e7", "#343943"),
-    "blue": ("#0069a8", "#62b7f0"),
-    "vermilion": ("#c04a00", "#ff9457"),
-    "green": ("#00765a", "#3fcf9f"),
-    "purple": ("#8d4a9c", "#d6a3e6"),
-}
 INK, MUTED, GRID, BLUE, VERMILION, GREEN, PURPLE = (light for light, _ in PALETTE.values())
 
 SIZE = (5.2, 3.3)  # inches; small, so that text stays readable at the width of a phone
@@ -83,7 +74,8 @@ class Picture:
     """A picture to be drawn.
 
     name: its file's, without suffix. alt: what is to be seen, for those who cannot see it. reading:
-    how it is read. draw: puts it on axes.
+    how it is read. draw: puts it on axes. live: its numbers for the page's script, where they are
+    others than those that stand on the axes.
     """
 
     name: str
@@ -92,18 +84,21 @@ class Picture:
     reading: str
     draw: Callable[[Axes], None]
     size: tuple[float, float] = SIZE
+    live: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Rendered:
     """A picture as an SVG element for a page, and as a PNG file.
 
-    boxes: the characters for which no font is installed; the PNG has boxes in their place.
+    live: its numbers for the page's script, None where there are none to read. boxes: the
+    characters for which no font is installed; the PNG has boxes in their place.
     """
 
     picture: Picture
     svg: str
     png: bytes
+    live: dict[str, Any] | None = None
     boxes: frozenset[str] = frozenset()
 
 
@@ -113,9 +108,10 @@ def render(picture: Picture) -> Rendered:
     with _drawn(picture) as (figure, boxes):
         svg, png = io.StringIO(), io.BytesIO()
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
+        live = picture.live or numbers(figure.axes[0])
         figure.suptitle(picture.title, fontsize=11)
         figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    return Rendered(picture, _for_a_page(svg.getvalue(), picture), png.getvalue(), boxes)
+    return Rendered(picture, _for_a_page(svg.getvalue(), picture), png.getvalue(), live, boxes)
 
 
 def save(picture: Picture, path: Path) -> frozenset[str]:

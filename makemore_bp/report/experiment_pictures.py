@@ -17,6 +17,7 @@ from makemore_bp.experiments.results import Group, Results, Spread
 from makemore_bp.report.drawing import BLUE, GREEN, INK, MUTED, PURPLE, VERMILION, Picture
 from makemore_bp.report.history import History, Numbers, Series
 from makemore_bp.report.loss_pictures import RAW_POINTS, step_axis
+from makemore_bp.report.numbers import NAMED
 from makemore_bp.text import visible
 
 LINES = [
@@ -180,10 +181,11 @@ def _lines(
         legend: list[tuple[Line2D, str]] = []
         for place, group in reversed(list(enumerate(found.groups))):
             every = [series_of(histories[run.name]) for run in group.runs]
-            drawn = [_line(axes, s, values_of(s), place) for s in every if len(s)]
+            name = visible(_label(group), LABEL)
+            drawn = [_line(axes, s, values_of(s), place, name) for s in every if len(s)]
             ends += [value for s in every for value in _without_beginning(values_of(s))]
             if drawn and place < len(LINES):
-                legend.append((drawn[0], visible(_label(group), LABEL)))
+                legend.append((drawn[0], name))
         margin = 0.05 * (max(ends) - min(ends)) + 1e-3
         axes.set_ylim(min(ends) - margin, max(ends) + margin)
         axes.set_ylabel(label)
@@ -193,10 +195,11 @@ def _lines(
     return draw
 
 
-def _line(axes: Axes, series: Series, values: Numbers, place: int) -> Line2D:
-    """The line of a run whose group has this place in the ranking."""
+def _line(axes: Axes, series: Series, values: Numbers, place: int, name: str) -> Line2D:
+    """The line of a run whose group has this name and this place in the ranking."""
     every = -(-len(series) // RAW_POINTS)
     (line,) = axes.plot(series.steps[::every], values[::every], color=MUTED, linewidth=0.7)
+    line.set(label=name, gid=NAMED)
     if place < len(LINES):
         colour, style = LINES[place]
         line.set(color=colour, linestyle=style, linewidth=1.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +11,16 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from makemore_bp.report.drawing import BLUE, INK, MUTED, VERMILION, Picture, fading
-from makemore_bp.report.observations import FLAT, Observations, saturated, shown_characters
+from makemore_bp.report.expectations import FOLLOWED
+from makemore_bp.report.letters import kinds, shown_characters
+from makemore_bp.report.observations import FLAT, Observations, saturated
 
 SHOWN_ROWS, SHOWN_UNITS = 64, 400  # of an image; more would be finer than its pixels
 POINTS = 1000  # units of a line, characters of a scatter plot
 LABELS = 150  # characters with a label in the picture of the embedding
 TICKS = 40  # characters with a label on an axis
+NEIGHBOURS = 5  # of a character in the embedding
+TALL = (5.2, 4.2)  # inches
 BEGAN, LATER = "at the start", "now"
 
 
@@ -30,8 +35,8 @@ def layer_pictures(seen: Observations) -> list[Picture]:
 
 
 def output_pictures(seen: Observations) -> list[Picture]:
-    """The gradient at the logits, and the embedding."""
-    return [_dlogits(seen), _embedding(seen)]
+    """The gradient at the logits, the embedding, and what follows each character."""
+    return [_dlogits(seen), _embedding(seen), _following(seen)]
 
 
 def _histogram(seen: Observations) -> Picture:
@@ -195,7 +200,7 @@ def _embedding(seen: Observations) -> Picture:
         axes.set_xlabel(f"first principal component, {found.shares[0]:.0%} of the variance")
         axes.set_ylabel(f"second, {found.shares[1]:.0%}")
 
-    part = f" Labels stand at the first {LABELS}." if len(labels) > LABELS else ""
+    part = " Not every point has its label." if len(labels) > LABELS else ""
     part += f" The first {POINTS:,} are shown." if len(labels) > POINTS else ""
     return Picture(
         "embedding",
@@ -204,9 +209,60 @@ def _embedding(seen: Observations) -> Picture:
         f"{found.shares[1]:.0%} of the variance.",
         "Characters that lie together are treated alike by the network. The full stop is "
         "the boundary before and after a word. The smaller the shares on the axes, the "
-        f"less of the table's {seen.saved.config.model.n_embd} dimensions is seen.{part}",
+        f"less of the table's {seen.saved.config.model.n_embd} dimensions is seen. Neighbours are "
+        f"the nearest in all dimensions.{part}",
         draw,
-        size=(5.2, 4.2),
+        size=TALL,
+        live=_live_embedding(seen, found),
+    )
+
+
+def _live_embedding(seen: Observations, found: Projection) -> dict[str, Any]:
+    """The points for the page's script, each with its nearest neighbours and their distances."""
+    C = seen.saved.parameters["C"][:POINTS].double()
+    distances = torch.cdist(C, C).fill_diagonal_(torch.inf)
+    near = distances.topk(min(NEIGHBOURS, len(C) - 1), largest=False)
+    points = found.points[:POINTS]
+    lows, highs = points.min(0), points.max(0)
+    margins = 0.07 * (highs - lows) + 1e-3
+    return {
+        "kind": "points",
+        "height": 300,
+        "xlabel": f"first principal component, {found.shares[0]:.0%} of the variance",
+        "ylabel": f"second, {found.shares[1]:.0%}",
+        "xlim": [lows[0] - margins[0], highs[0] + margins[0]],
+        "ylim": [lows[1] - margins[1], highs[1] + margins[1]],
+        "x": [round(x, 4) for x in points[:, 0].tolist()],
+        "y": [round(y, 4) for y in points[:, 1].tolist()],
+        "labels": shown_characters(seen.saved.vocabulary)[:POINTS],
+        "kinds": kinds(seen.saved.vocabulary)[:POINTS],
+        "near": [
+            [[other, round(distance, 4)] for other, distance in zip(*both, strict=True)]
+            for both in zip(near.indices.tolist(), near.values.tolist(), strict=True)
+        ],
+    }
+
+
+def _following(seen: Observations) -> Picture:
+    percents = 100 * _numbers(seen.expected.following)
+    labels = shown_characters(seen.saved.vocabulary)[: len(percents)]
+
+    def draw(axes: Axes) -> None:
+        axes.imshow(percents, cmap=fading(BLUE), vmin=0, aspect="auto", interpolation="none")
+        _image_axes(axes, "next character", "after")
+        axes.set_xticks(range(len(labels)), labels, fontsize=8)
+        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+
+    part = f" The first {FOLLOWED} are shown." if len(seen.saved.vocabulary) > FOLLOWED else ""
+    return Picture(
+        "following",
+        "The next character after each character",
+        f"Probabilities in per cent; the largest is {percents.max():.0f}.",
+        "A row is a character, a column the one after it: what the network expects there, in per "
+        "cent, on average over all places in the words where the first one stands. The full stop "
+        f"is the beginning of a word in a row and its end in a column.{part}",
+        draw,
+        size=TALL,
     )
 
 

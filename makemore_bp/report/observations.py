@@ -10,18 +10,17 @@ import torch
 from torch import Tensor
 
 from makemore_bp import config as configs
-from makemore_bp.dataset import Dataset, Vocabulary
+from makemore_bp.dataset import Dataset
 from makemore_bp.dataset import words as word_files
-from makemore_bp.dataset.vocabulary import BOUNDARY_SHOWN
 from makemore_bp.engines import configured
 from makemore_bp.gradcheck.batch import Batch
 from makemore_bp.gradcheck.check import Check, check
 from makemore_bp.network.passes import Network
 from makemore_bp.network.stage import Record
 from makemore_bp.report import history as histories
+from makemore_bp.report.expectations import Expectations, expectations
 from makemore_bp.report.history import History
 from makemore_bp.sampling import Sampler, Settings
-from makemore_bp.text import visible
 from makemore_bp.training import run_evaluation
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import State
@@ -50,7 +49,7 @@ class Observations:
 
     network: the one that the run trains, without dropout. now, start: its record of one minibatch
     under the latest parameters and under those the run began with. gradients: those of ``now``.
-    check: gradcheck on the latest parameters.
+    check: gradcheck on the latest parameters. expected: what it makes of the words of its file.
     """
 
     folder: Path
@@ -63,6 +62,7 @@ class Observations:
     gradients: dict[str, Tensor]
     check: Check
     names: Names
+    expected: Expectations
     train_examples: int
 
 
@@ -82,6 +82,8 @@ def observe(folder: Path) -> Observations:
         gradients = network.backward(now)
     losses, history = run_evaluation.losses(saved, data), histories.read(folder)
     history.end_with(saved.step, losses["train_loss"], losses["val_loss"])
+    path = configs.data_path(saved.config.data.path)
+    words = word_files.read_all(path, saved.config.data.normalize).words
     return Observations(
         folder=folder,
         saved=saved,
@@ -92,7 +94,8 @@ def observe(folder: Path) -> Observations:
         start=start,
         gradients=gradients,
         check=check(Batch(network, saved.parameters, Xb[:CHECKED_ROWS], Yb[:CHECKED_ROWS])),
-        names=_names(saved),
+        names=_names(saved, words),
+        expected=expectations(saved, words),
         train_examples=len(data.train),
     )
 
@@ -102,20 +105,14 @@ def saturated(seen: Observations, record: Record) -> Tensor:
     return seen.network.slope(record) < FLAT
 
 
-def shown_characters(vocabulary: Vocabulary) -> list[str]:
-    """Every id as a label: the boundary as a full stop, what cannot be seen as its escape."""
-    return [BOUNDARY_SHOWN, *(visible(c) if c != " " else "␣" for c in vocabulary.characters)]
-
-
 def _next_minibatch(saved: Checkpoint, data: Dataset) -> tuple[Tensor, Tensor]:
     shape = (saved.config.train.batch_size,)
     indices = torch.randint(0, len(data.train), shape, generator=State.saved(saved).g)
     return data.train.batch(indices[:MOST_ROWS])
 
 
-def _names(saved: Checkpoint) -> Names:
-    path = configs.data_path(saved.config.data.path)
-    known = frozenset(word_files.read_all(path).words)
+def _names(saved: Checkpoint, words: list[str]) -> Names:
+    known = frozenset(words)
     drawn = list(islice(Sampler(saved, Settings(max_length=LONGEST)).words(), DRAWN))
     judged = [(word, word not in known) for word in drawn]
     return Names(judged[:SHOWN], DRAWN, sum(new for _, new in judged))

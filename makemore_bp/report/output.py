@@ -8,8 +8,8 @@ from pathlib import Path
 
 from makemore_bp.errors import RequestError
 from makemore_bp.files import write_whole
+from makemore_bp.pages.document import MARK
 from makemore_bp.report.drawing import Rendered
-from makemore_bp.report.page import MARK
 
 FOLDER, PAGE = "report", "report.html"
 

@@ -1,23 +1,25 @@
-"""A page as one HTML file that asks nobody for anything: no script, no font, no address.
+"""The parts of a report's page.
 
 Every function returns HTML; every text that it is given is taken for text and escaped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from makemore_bp import __version__
-from makemore_bp.report.drawing import Rendered
-from makemore_bp.report.style import sheet
+from makemore_bp.pages.document import GENERATOR, document, text
 from makemore_bp.text import visible
 
-GENERATOR = f"makemore-bp {__version__}"
-MARK = b'<meta name="generator" content="makemore-bp'  # what a file of ours begins with
-# Said to the browser too: should anything here ever ask for an address, it is not let through.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+if TYPE_CHECKING:
+    from makemore_bp.report.drawing import Rendered
+
+_HERE = Path(__file__).parent
+# In the order in which each uses what stands before it.
+_SCRIPTS = ("drawing", "frame", "lines", "points", "cells", "network", "playing", "start")
 
 
 @dataclass(frozen=True)
@@ -29,30 +31,44 @@ class Section:
     body: str
 
 
-def text(value: str, limit: int = 1000) -> str:
-    """Text from anywhere: markup escaped, control and direction characters made visible."""
-    return escape(visible(value, limit))
-
-
-def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The whole file; ``lead`` is HTML."""
+def page(
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    drawn: Iterable[Rendered] = (),
+    network: Mapping[str, Any] | None = None,
+) -> str:
+    """The whole file; ``lead`` is HTML. The script gets the numbers of the pictures and of the
+    network, if there is one."""
     links = "".join(f'<li><a href="#{s.name}">{text(s.title)}</a></li>' for s in sections)
     parts = "".join(
         f'<section aria-labelledby="{s.name}"><h2 id="{s.name}">{text(s.title)}</h2>'
         f"{s.body}</section>\n"
         for s in sections
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'{MARK.decode()} {escape(__version__)}">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{text(title)}</title>\n<style>\n{sheet()}</style>\n</head>\n<body>\n"
+    body = (
         f"<header><h1>{text(title)}</h1>\n{lead}\n"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n'
-        f"<main>\n{parts}</main>\n<footer>{text(GENERATOR)}</footer>\n</body>\n</html>\n"
+        f"<main>\n{parts}</main>\n<footer>{text(GENERATOR)}</footer>\n"
     )
+    return with_script(
+        title, body, {one.picture.name: one.live for one in drawn if one.live}, network
+    )
+
+
+def with_script(
+    title: str,
+    body: str,
+    pictures: Mapping[str, Any],
+    network: Mapping[str, Any] | None,
+    **more: str,
+) -> str:
+    """The whole file of a body, with the style and the script of reports; ``more`` is for
+    ``document``."""
+    style = (_HERE / "report.css").read_text(encoding="utf-8")
+    parts = [(_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
+    script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
+    return document(title, body, style, script, {"pictures": pictures, "network": network}, **more)
 
 
 def paragraph(said: str) -> str:
@@ -69,8 +85,8 @@ def code(said: str) -> str:
 def pictures(rendered: Iterable[Rendered]) -> str:
     """Pictures beside or below one another, each under its title and how it is read."""
     figures = "".join(
-        f"<figure><figcaption><h3>{text(r.picture.title)}</h3>"
-        f"<p>{text(r.picture.reading)}</p></figcaption>{r.svg}</figure>\n"
+        f'<figure data-picture="{text(r.picture.name)}"><h3>{text(r.picture.title)}</h3>{r.svg}'
+        f"<figcaption>{text(r.picture.reading)}</figcaption></figure>\n"
         for r in rendered
     )
     return f'<div class="pictures">\n{figures}</div>\n'

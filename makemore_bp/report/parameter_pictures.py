@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from torch import Tensor
 
 from makemore_bp.report.drawing import BLUE, GREEN, INK, PURPLE, VERMILION, Picture
 from makemore_bp.report.history import History, Numbers, Series
@@ -14,6 +15,7 @@ from makemore_bp.report.loss_pictures import step_axis
 Scale = Callable[[Numbers], Numbers]
 
 GUIDE = -3  # the lecture's rule of thumb: a step changes a parameter by a thousandth of its spread
+BINS = 40  # of a histogram
 ROUNDING = 1e-6  # a gradient below this part of the largest one is nothing but rounding
 # A layer has a colour; its weights a whole line, its biases a broken one.
 LINES = {
@@ -56,6 +58,47 @@ def parameter_pictures(history: History) -> list[Picture]:
             lambda axes: _updates(axes, ratios, tiny),
         ),
     ]
+
+
+def gradient_histogram(gradients: Mapping[str, Tensor]) -> Picture:
+    """How the entries of each parameter's gradient are spread over the powers of ten."""
+    sizes = {name: np.log10(_nonzero(gradients[f"d{name}"])) for name in LINES}
+    largest = max((entries.max() for entries in sizes.values() if len(entries)), default=0.0)
+    shown = {
+        name: entries
+        for name, entries in sizes.items()
+        if len(entries) and entries.max() > largest + np.log10(ROUNDING)
+    }
+    middles = {name: float(np.median(entries)) for name, entries in shown.items()}
+
+    def draw(axes: Axes) -> None:
+        low = min((float(np.percentile(entries, 1)) for entries in shown.values()), default=-1.0)
+        high = max((float(entries.max()) for entries in shown.values()), default=0.0)
+        edges = np.linspace(low - 0.1, high + 0.1, BINS + 1)
+        for name, entries in shown.items():
+            colour, style, _ = LINES[name]
+            shares = 100 * np.histogram(entries, edges)[0] / len(entries)
+            axes.stairs(shares, edges, label=name, color=colour, linestyle=style, linewidth=1.2)
+        axes.set_xlabel("log10 of |gradient|")
+        axes.set_ylabel("% of the entries")
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=2.4)
+
+    told = ", ".join(f"{name} {middle:.1f}" for name, middle in middles.items())
+    return Picture(
+        "gradient-histogram",
+        "Gradients of the minibatch",
+        f"The medians of log10 of the entries' sizes: {told}.",
+        "How large the single entries of each gradient are. Humps that lie close together mean "
+        "parameters that learn alike; one far to the left is a parameter that hardly moves. "
+        "Entries that are exactly zero, such as those of characters that the minibatch does not "
+        "hold, are left out.",
+        draw,
+    )
+
+
+def _nonzero(gradient: Tensor) -> Numbers:
+    entries: Numbers = gradient.double().abs().flatten().numpy()
+    return entries[entries > 0]
 
 
 def _left_out(tiny: set[str]) -> str:

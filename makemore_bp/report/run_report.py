@@ -9,13 +9,15 @@ from torch import Tensor
 
 from makemore_bp.experiments import command
 from makemore_bp.gradcheck.words import HEADINGS
-from makemore_bp.report import page
+from makemore_bp.report import facts, page, playing
 from makemore_bp.report.drawing import Picture, Rendered, render
+from makemore_bp.report.expectations import Expectations, Surprise
 from makemore_bp.report.layer_pictures import layer_pictures, output_pictures
 from makemore_bp.report.loss_pictures import loss_pictures
 from makemore_bp.report.observations import Observations, saturated
 from makemore_bp.report.page import Section
-from makemore_bp.report.parameter_pictures import parameter_pictures
+from makemore_bp.report.parameter_pictures import gradient_histogram, parameter_pictures
+from makemore_bp.text import letter
 from makemore_bp.training import run_folder
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -35,21 +37,26 @@ def run_report(seen: Observations) -> tuple[str, list[Rendered]]:
         return page.pictures(fresh)
 
     parameters = parameter_pictures(seen.history)
+    network = playing.network(seen.saved)
     sections = [
         Section("loss", "Loss", _losses(seen) + drawn(loss_pictures(seen.history, seen.losses))),
+        Section("network", "The network", playing.section(network)),
         Section("layer", "The hidden layer", _activations(seen) + drawn(layer_pictures(seen))),
         Section(
             "gradients",
             "Gradients and updates",
-            drawn(parameters) + _sizes(seen) if parameters else page.paragraph(NO_SIZES),
+            drawn([*parameters, gradient_histogram(seen.gradients)])
+            + (_sizes(seen) if parameters else page.paragraph(NO_SIZES)),
         ),
-        Section("outputs", "Embedding and logits", drawn(output_pictures(seen))),
+        Section("outputs", "Embedding and outputs", drawn(output_pictures(seen))),
         Section("names", "Fresh words", _names(seen)),
+        Section("surprises", "The least likely words", _surprises(seen.expected)),
         Section("gradcheck", "Gradients against autograd", _gradcheck(seen)),
         Section("configuration", "Configuration", _configuration(seen)),
     ]
     title = f"Run {seen.folder.resolve().name}"
-    return page.page(title, _lead(seen), sections), rendered
+    lead = _lead(seen) + facts.table(seen.folder)
+    return page.page(title, lead, sections, rendered, network), rendered
 
 
 def _lead(seen: Observations) -> str:
@@ -124,6 +131,29 @@ def _names(seen: Observations) -> str:
     return page.paragraph(said) + page.names(shown)
 
 
+def _surprises(expected: Expectations) -> str:
+    said = (
+        f"Of {expected.words:,} words of the data file, those that the network would be the last "
+        "to write, by their loss per character: often typing mistakes, other languages, or rare "
+        "letters. A network that has learned little finds all words much alike."
+    )
+    rows = [
+        (one.word, f"{one.loss:.2f}", _expected_least(one), f"{one.probability:.2%}")
+        for one in expected.surprises
+    ]
+    columns = ("word", "nats per character", "least expected", "its probability")
+    return page.paragraph(said) + page.table("The least likely first", columns, rows)
+
+
+def _expected_least(one: Surprise) -> str:
+    if one.place == len(one.word):
+        return "its end"
+    character = letter(one.word[one.place])
+    if one.place == 0:
+        return f"{character} at the beginning"
+    return f"{character} after {letter(one.word[one.place - 1])}"
+
+
 def _gradcheck(seen: Observations) -> str:
     reports = seen.check.tensors
     right = sum(report.passed for report in reports)
@@ -172,11 +202,16 @@ def _shown(value: Any) -> str:
 
 def _mean_std(tensor: Tensor) -> str:
     values = tensor.double()
-    return f"{float(values.mean()):z.2f} ± {float(values.std()):.2f}"
+    return f"{_fixed(float(values.mean()), 2)} ± {_fixed(float(values.std()), 2)}"
 
 
 def _four(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.4f}"
+    return "-" if value is None or not math.isfinite(value) else _fixed(value, 4)
+
+
+def _fixed(value: float, digits: int) -> str:
+    """A number with so many digits behind its point; one that has gone wild, with three in all."""
+    return f"{value:z.{digits}f}" if abs(value) < 1e4 else f"{value:.3g}"
 
 
 def _two(value: float | None) -> str:

@@ -8,6 +8,7 @@ baselines.py                two losses to compare with
 checkpoint.py               the complete state as one file
 checkpoint_header.py        what that file says about itself
 run_folder.py               the folder of a run: who may write there, and what stands in it
+about.py                    what a run is called, when, how and where it was trained
 metrics.py                  metrics.jsonl
 smoothing.py                the loss that a person is shown: a running mean
 parameter_statistics.py     how large parameters, gradients and updates are

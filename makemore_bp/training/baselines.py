@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,17 +16,18 @@ def uniform(vocabulary: int) -> float:
     return math.log(vocabulary)
 
 
-def bigram(data: Dataset) -> dict[str, float | None]:
+def bigram(data: Dataset, pause: Callable[[], None] = lambda: None) -> dict[str, float | None]:
     """The loss of each split under counts of which character follows which in the training split.
 
     Add-one smoothing: p(b | a) = (count(a, b) + 1) / (count(a) + V). A split without examples has
-    None.
+    None. ``pause`` is called between two splits, and may end it by an exception.
     """
     V = len(data.vocabulary)
     seen, counts = _pairs(data.train, V)
     totals = np.bincount(seen // V, weights=counts, minlength=V)  # float64, exact below 2**53
 
     def loss(examples: Examples) -> float | None:
+        pause()
         if not len(examples):
             return None
         pairs, times = _pairs(examples, V)

@@ -38,6 +38,7 @@ from makemore_bp.training.metrics import Metrics, Unwritten
 from makemore_bp.training.parameter_statistics import parameter_statistics
 
 CHUNK_SECONDS = 0.1  # how long a request to stop may wait, and how often progress is shown
+AT_A_STOP = 2**14  # contexts that batchnorm's statistics are measured on when a stop must not wait
 MAX_CHUNK = 20_000  # steps; their indices stay small whatever the speed
 
 
@@ -150,7 +151,9 @@ class Training:
         is not finite, with the last good state on disk; RequestError if the disk is full;
         LostRankError if another rank has ended.
         """
-        self._saved = self.state.step if resumed else None
+        # What a stop has saved at the very end has the statistics of a few contexts only.
+        ended = self.state.step == self.config.train.steps
+        self._saved = self.state.step if resumed and not ended else None
         self._began_at = self.state.step
         train = self.config.train
         self._metrics = (
@@ -165,14 +168,14 @@ class Training:
             self._save()
             summary = self._summary()
         except Interrupted:  # in an evaluation; else this state is saved already
-            self._save()
+            self._save(hurried=True)
             raise
         except LostRankError as lost:
             raise LostRankError(f"{lost} The last state, {self._kept()}.") from None
         finally:
             self._metrics.close()
         if self._writes:
-            run_folder.write_summary(self.folder, summary)
+            summary = run_folder.write_summary(self.folder, summary)
         return summary
 
     def _beginning(self) -> Beginning:
@@ -268,7 +271,7 @@ class Training:
         """Stops all ranks if one was asked to; else they take the longest chunk that one wants."""
         signal, self._chunk = self.ranks.largest([self.stop.signal or 0, self._chunk])
         if signal:
-            self._save()
+            self._save(hurried=True)
             raise Interrupted(signal)
 
     def _pause(self) -> None:
@@ -276,10 +279,13 @@ class Training:
         if self.ranks is ALONE:
             self.stop.check()
 
-    def _calibrated(self) -> Statistics:
+    def _calibrated(self, hurried: bool = False) -> Statistics:
         if self._statistics is None or self._statistics[0] != self.state.step:
+            train = self._splits["train"]
             measured = evaluation.calibrate(
-                self.work.network, self._engine.parameters(), self._splits["train"]
+                self.work.network,
+                self._engine.parameters(),
+                train.thinned(AT_A_STOP) if hurried else train,
             )
             self._statistics = (self.state.step, measured)
         return self._statistics[1]
@@ -303,8 +309,8 @@ class Training:
                 rate = self.config.train.rate(max(0, step - 1))
                 self._diverged(step, f"{name} is {value}", rate)
 
-    def _save(self) -> None:
-        """Saves the state, unless this very state is saved already."""
+    def _save(self, hurried: bool = False) -> None:
+        """Saves the state, unless this very state is saved already; ``hurried`` for a stop."""
         if self._saved == self.state.step:
             return
         self._metrics.sync()
@@ -321,7 +327,7 @@ class Training:
             engine=self._engine.name,
             torch_version=torch.__version__,
             parameters=self._engine.parameters(),
-            statistics=self._calibrated(),
+            statistics=self._calibrated(hurried),
             generator=state.g.get_state(),
             generator_batchnorm=state.g_batchnorm.get_state(),
         )
@@ -340,7 +346,7 @@ class Training:
             **losses,
             "baselines": {
                 "uniform": baselines.uniform(len(self.data.vocabulary)),
-                "bigram": baselines.bigram(self.data) if self._writes else None,
+                "bigram": baselines.bigram(self.data, self._pause) if self._writes else None,
             },
             "steps_per_second": speed,
             "seconds": time.perf_counter() - self.began,

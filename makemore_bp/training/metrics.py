@@ -15,6 +15,7 @@ from makemore_bp.files import cannot_write, flush
 
 NAME = "metrics.jsonl"
 MAX_LINE = 2**20  # bytes; a longer one is damage
+ENDS = (2**16, 2**22)  # bytes at the end of a file in which the last evaluation is looked for
 # Where the system can be told: a link is not followed out of the folder, a pipe not waited for.
 _FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
 _AS_IT_STANDS = sum(getattr(os, name, 0) for name in _FLAGS)
@@ -105,13 +106,54 @@ class Unwritten(Metrics):
         pass
 
 
+class Reader:
+    """Follows the file of a run, which may still be written: each call goes on where the last one
+    stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._at = 0
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines that have come since, as far as they are whole."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            while (line := file.readline(MAX_LINE)).endswith(b"\n"):
+                if (value := _object(line)) is None:
+                    break
+                self._at += len(line)
+                yield value
+
+
 def read(folder: Path) -> Iterator[dict[str, Any]]:
     """The lines of a run's metrics, as far as they are whole."""
-    path = folder / NAME
-    if path.is_file():
-        with path.open("rb") as file:
-            while (line := _object(file.readline(MAX_LINE))) is not None:
-                yield line
+    return Reader(folder).lines()
+
+
+def latest(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The last line, and the last one of an evaluation; empty where there is none near the end.
+
+    Only the end of the file is read, however long it is.
+    """
+    try:
+        with (folder / NAME).open("rb") as file:
+            for size in ENDS:
+                lines = _end(file, size)
+                evaluated = [line for line in lines if "train_loss" in line]
+                if evaluated:
+                    break
+    except OSError:
+        return {}, {}
+    return (lines or [{}])[-1], (evaluated or [{}])[-1]
+
+
+def _end(file: BinaryIO, size: int) -> list[dict[str, Any]]:
+    """The whole lines in the last ``size`` bytes of a file."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+    found = map(_object, file.read(size).splitlines())
+    return [line for line in found if line is not None]
 
 
 def _opened(path: Path) -> BinaryIO:

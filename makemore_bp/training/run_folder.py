@@ -17,7 +17,7 @@ from makemore_bp.config import Config
 from makemore_bp.errors import RequestError
 from makemore_bp.files import cannot_write, remove_leftovers, write_whole
 from makemore_bp.text import Sentence, sentence
-from makemore_bp.training import metrics
+from makemore_bp.training import about, metrics
 
 if TYPE_CHECKING:
     from makemore_bp.training.checkpoint import Checkpoint
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 CONFIG = "config.yaml"
 CHECKPOINT = "checkpoint.safetensors"
 SUMMARY = "summary.json"
+FAILURE = "failure.json"
 LOCK = locks.LOCK
 LAUNCH = ".launch"  # which start of several ranks is at the run, so that restarted ones go on
-FILES = (CONFIG, CHECKPOINT, SUMMARY, metrics.NAME)
+FILES = (CONFIG, CHECKPOINT, SUMMARY, metrics.NAME, about.NAME)
 
 # What a resumed run may change without becoming another run up to the point where it stopped.
 CHANGEABLE = ("train.steps", "data.path", "engine")
 
 
+PATIENCE = 0.2  # seconds; whoever lists runs asks for a moment whether somebody holds them
+
+
 @contextmanager
-def locked(folder: Path, patience: float = 0) -> Iterator[None]:
+def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Holds the folder for one training process, and removes what a killed one left behind.
 
     Raises RequestError if another one holds it, after ``patience`` seconds.
@@ -72,6 +76,7 @@ def clear(folder: Path, overwrite: bool) -> None:
             (folder / name).unlink()
         except OSError as error:
             raise cannot_write(folder / name, error) from None
+    forget_failure(folder)
 
 
 @contextmanager
@@ -102,7 +107,7 @@ def _remove_beginning(folder: Path, mine: os.stat_result) -> None:
     """Removes what a run wrote that has saved no state, unless the folder is another's by now."""
     with contextlib.suppress(OSError):
         if os.path.samestat(folder.stat(), mine) and not (folder / CHECKPOINT).exists():
-            for name in (CONFIG, metrics.NAME, LAUNCH):
+            for name in (CONFIG, metrics.NAME, about.NAME, LAUNCH):
                 (folder / name).unlink(missing_ok=True)
 
 
@@ -140,9 +145,24 @@ def write_config(folder: Path, config: Config) -> None:
     write_whole(folder / CONFIG, config.to_yaml().encode())
 
 
-def write_summary(folder: Path, summary: dict[str, Any]) -> None:
-    """Writes summary.json."""
+def write_summary(folder: Path, reached: dict[str, Any]) -> dict[str, Any]:
+    """Writes summary.json, what was reached and what is known about the run, and returns it."""
+    summary = {**reached, **about.at_the_end(folder)}
     write_whole(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+    return summary
+
+
+def write_failure(folder: Path, status: str, reason: str, step: int | None) -> None:
+    """Keeps why a run has failed."""
+    create(folder)
+    content = {"status": status, "step": step, "reason": reason}
+    write_whole(folder / FAILURE, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def forget_failure(folder: Path) -> None:
+    """Removes the note of a failure, before another try."""
+    with contextlib.suppress(OSError):
+        (folder / FAILURE).unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Checkpoint:

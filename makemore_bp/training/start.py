@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,20 @@ from makemore_bp.dataset import Dataset
 from makemore_bp.engines import configured
 from makemore_bp.engines.choice import Choice, choose, refuse_missing
 from makemore_bp.engines.engine import Work
-from makemore_bp.errors import RequestError
+from makemore_bp.errors import DivergedError, RequestError
 from makemore_bp.files import write_whole
 from makemore_bp.ranks import data as shared_data
 from makemore_bp.ranks.engine import RanksEngine, refuse_what_ranks_cannot
 from makemore_bp.ranks.group import ALONE, Group
+from makemore_bp.training import about, run_folder
 from makemore_bp.training import checkpoint as checkpoints
-from makemore_bp.training import run_folder
+from makemore_bp.training.about import Origin
 from makemore_bp.training.checkpoint import Checkpoint
 from makemore_bp.training.loop import SILENT, Reporter, State, Training
 from makemore_bp.training.memory import refuse_what_does_not_fit
 
 LAUNCH = run_folder.LAUNCH
+UNKNOWN = Origin()
 
 _PUT_BACK = (
     "Put the old one back, or tell the run where it is now: makemore-bp train --resume RUN --set "
@@ -46,6 +48,7 @@ def new(
     reporter: Reporter = SILENT,
     overwrite: bool = False,
     ranks: Group = ALONE,
+    origin: Origin = UNKNOWN,
 ) -> dict[str, Any]:
     """Trains a new run in ``folder`` and returns its summary.
 
@@ -59,7 +62,7 @@ def new(
     with ExitStack() as held:
         raw = ranks.on_first(lambda: _claim(folder, config, overwrite, ranks.launch, held))
         saved = checkpoints.loads(raw) if raw else None
-        return _train(config, data, work, choice, folder, saved, reporter, began, ranks)
+        return _train(config, data, work, choice, folder, saved, reporter, began, ranks, origin)
 
 
 def resume(
@@ -67,6 +70,7 @@ def resume(
     overrides: Sequence[str] = (),
     reporter: Reporter = SILENT,
     ranks: Group = ALONE,
+    origin: Origin = UNKNOWN,
 ) -> dict[str, Any]:
     """Goes on with the run in ``folder``, whatever number of ranks it had, and returns its summary.
 
@@ -91,7 +95,7 @@ def resume(
             if ranks.rank == 0:
                 run_folder.write_config(folder, config)
                 (folder / run_folder.SUMMARY).unlink(missing_ok=True)
-        return _train(config, data, work, choice, folder, saved, reporter, began, ranks)
+        return _train(config, data, work, choice, folder, saved, reporter, began, ranks, origin)
 
 
 def _train(
@@ -104,19 +108,48 @@ def _train(
     reporter: Reporter,
     began: float,
     ranks: Group,
+    origin: Origin,
 ) -> dict[str, Any]:
     if saved is not None:
         refuse_other_data(saved, data, config)
+    with ranks.together():
+        if ranks.rank == 0:
+            _note(folder, saved, origin, data, choice.engine)
     state = State.fresh(config, len(data.vocabulary)) if saved is None else State.saved(saved)
     with signals.caught() as stop:
         training = Training(
             config, data, work, choice, folder, state, reporter, stop, began=began, ranks=ranks
         )
-        summary = training.run(resumed=saved is not None and saved.config == config)
+        with _noted_if_diverged(folder, ranks):
+            summary = training.run(resumed=saved is not None and saved.config == config)
     if ranks.rank == 0:
         (folder / LAUNCH).unlink(missing_ok=True)
     ranks.meet()  # no rank leaves before the summary is written
     return summary
+
+
+def _note(
+    folder: Path, saved: Checkpoint | None, origin: Origin, data: Dataset, engine: str
+) -> None:
+    """Keeps that the run begins, or goes on, now and here."""
+    run_folder.forget_failure(folder)
+    if saved is None:
+        words = sum(data[split].words for split in dataset.SPLITS)
+        about.begin(folder, origin, words, engine)
+    else:
+        about.go_on(folder, origin, engine, folder / run_folder.CHECKPOINT)
+
+
+@contextmanager
+def _noted_if_diverged(folder: Path, ranks: Group) -> Iterator[None]:
+    """Keeps in the folder of a run that diverges that it has, if it has saved a state."""
+    try:
+        yield
+    except DivergedError as error:
+        if ranks.rank == 0 and (folder / run_folder.CHECKPOINT).exists():
+            with suppress(RequestError):  # what has gone wrong first is told
+                run_folder.write_failure(folder, "diverged", str(error), error.step)
+        raise
 
 
 def prepare(config: Config, ranks: Group = ALONE) -> tuple[Dataset, Work, Choice]:

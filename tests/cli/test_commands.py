@@ -232,7 +232,7 @@ def test_config_schema_describes_every_key(cli: Any) -> None:
             assert all("description" in value for value in properties.values())
         else:
             found.add(section)
-    assert found == set(config.all_keys())
+    assert found == {"base", *config.all_keys()}
 
 
 def test_data_info_counts(cli: Any, tmp_path: Path) -> None:
@@ -300,7 +300,19 @@ def test_an_interrupt_while_the_program_loads_ends_it_quietly() -> None:
 @pytest.mark.parametrize("columns", ["40", "80", "120"])
 @pytest.mark.parametrize(
     "command",
-    ["", "train", "sample", "eval", "gradcheck", "exercise", "report", "config", "data info"],
+    [
+        "",
+        "train",
+        "sample",
+        "eval",
+        "gradcheck",
+        "exercise",
+        "report",
+        "run list",
+        "run compare",
+        "config copy",
+        "data info",
+    ],
 )
 def test_every_command_explains_itself_in_any_window(
     cli: Any, command: str, columns: str, monkeypatch: pytest.MonkeyPatch

@@ -6,12 +6,15 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from makemore_bp import config, dataset
+from makemore_bp.dataset import examples as encoding
 from makemore_bp.dataset.examples import encode
+from makemore_bp.dataset.packed import Packed
 from makemore_bp.dataset.vocabulary import Vocabulary
 
 WORDS = st.lists(
@@ -39,17 +42,34 @@ def by_hand(
 def test_the_vectorised_encoding_gives_every_example_in_order(
     words: list[str], block_size: int
 ) -> None:
-    vocabulary = Vocabulary.of(words)
-    examples = encode(words, vocabulary, block_size)
+    vocabulary = Vocabulary.of(Packed.of(words))
+    examples = encode(Packed.of(words), vocabulary, block_size)
     Xb, Yb = examples.batch(torch.arange(len(examples)))
     contexts, targets = by_hand(words, vocabulary, block_size)
     assert Xb.tolist() == contexts
     assert Yb.tolist() == targets
+    assert examples.words == len(words)
+
+
+@given(WORDS, st.integers(1, 4), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_words_in_another_order_give_the_examples_of_that_order_whatever_the_chunks(
+    words: list[str], block_size: int, chunk: int, rng: random.Random
+) -> None:
+    packed = Packed.of(words)
+    order = rng.sample(range(len(words)), len(words))
+    vocabulary = Vocabulary.of(packed)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(encoding, "CHUNK", chunk)
+        examples = encode(packed[np.array(order)], vocabulary, block_size)
+    Xb, Yb = examples.batch(torch.arange(len(examples)))
+    expected = by_hand([words[i] for i in order], vocabulary, block_size)
+    assert (Xb.tolist(), Yb.tolist()) == expected
+    assert packed[np.array(order)].texts() == [words[i] for i in order]
 
 
 @given(WORDS)
 def test_ids_follow_the_characters_order_and_lead_back_to_them(words: list[str]) -> None:
-    vocabulary = Vocabulary.of(words)
+    vocabulary = Vocabulary.of(Packed.of(words))
     assert list(vocabulary.characters) == sorted(set("".join(words)))
     longest = max(map(len, words))
     ids = np.zeros((len(words), longest), dtype=np.int64)
@@ -60,13 +80,13 @@ def test_ids_follow_the_characters_order_and_lead_back_to_them(words: list[str])
 
 
 def test_a_full_stop_in_a_word_is_a_character_like_any_other() -> None:
-    vocabulary = Vocabulary.of(["a.b"])
+    vocabulary = Vocabulary.of(Packed.of(["a.b"]))
     assert vocabulary.encode(".") == [1] and len(vocabulary) == 4
 
 
 def test_large_vocabularies_get_wider_ids() -> None:
     words = [chr(0x4E00 + k) for k in range(300)]
-    examples = encode(words, Vocabulary.of(words), 2)
+    examples = encode(Packed.of(words), Vocabulary.of(Packed.of(words)), 2)
     assert examples.stream.dtype == torch.int16
     assert examples.batch(torch.arange(600))[1].tolist()[::2] == list(range(1, 301))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from makemore_bp import config, dataset
 from makemore_bp.dataset import mapped, statistics, words
@@ -38,6 +41,76 @@ def test_any_utf8_file_with_a_word_a_line_is_read(
 ) -> None:
     file = words.read_all(write(tmp_path, content))
     assert file.words == expected
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(["", " ", "\u3000", "anna", " bo ", "new york", "\ufeffzoe", "\ufeff"]),
+        st.sampled_from(
+            ["a\tb", "a\x00b", "a\rb", "\x1c", "\x85", "x" * 1001, "é" * 1000, "e\u0301"]
+        ),
+        st.text("ab \u00e9\u0301\u674e\U0001f600\ufeff\u3000\t", max_size=6),
+    ),
+    max_size=12,
+)
+
+
+def plainly(content: bytes, form: config.Normalize) -> tuple[list[str], list[int], int]:
+    """The words, the numbers of refused lines and the count of blank ones, a line at a time."""
+    lines = content.decode().split("\n")
+    if lines[-1].removeprefix("\ufeff") == "":
+        lines.pop()
+    found, refused, blank = [], [], 0
+    for number, line in enumerate(lines, 1):
+        text = words.normalized(line.removeprefix("\ufeff"), form)
+        blank += text.strip() == ""
+        inner = text.removesuffix("\r").strip(" ")
+        if words.CONTROL.search(inner) or "\t" in inner.strip() or len(inner.strip()) > 1000:
+            refused.append(number)
+        elif inner.strip():
+            found.append(inner.strip())
+    return found, refused, blank
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.integers(1, 20))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("form", ["none", "NFC", "NFD"])
+def test_any_file_is_read_as_one_reads_it_line_by_line_whatever_the_blocks(
+    tmp_path: Path,
+    form: config.Normalize,
+    lines: list[str],
+    end: str,
+    ended: bool,
+    block: int,
+) -> None:
+    content = (end.join(lines) + end * ended).encode()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(words, "BLOCK", block)
+        file = words.read(write(tmp_path, content), form)
+    found, refused, blank = plainly(content, form)
+    assert file.words == found
+    assert ([each.line for each in file.refused], file.blank) == (refused, blank)
+    assert file.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@given(st.lists(st.binary(max_size=4), max_size=6), st.integers(1, 9))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_byte_that_is_not_utf8_is_named_with_its_line_whatever_the_blocks(
+    tmp_path: Path, lines: list[bytes], block: int
+) -> None:
+    content = b"\xef\xbb\xbfanna\n" + b"\n".join(lines)
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        at = error.start
+    else:
+        return
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(words, "BLOCK", block)
+        with pytest.raises(RequestError) as refused:
+            words.read(write(tmp_path, content))
+    line = content.count(b"\n", 0, at) + 1
+    assert f"line {line}: byte {content[at]:#04x} is not UTF-8" in str(refused.value)
 
 
 def test_blank_lines_are_counted_but_not_the_end_of_the_last_line(tmp_path: Path) -> None:

@@ -87,12 +87,12 @@ def test_a_right_pass_passes(source: str) -> None:
 MISTAKES = [
     (MLP, "dlogits / n", "dlogits / 2", "dlogits", "factor"),
     (MLP, "dlogits @ W2.T", "dlogits @ (-W2.T)", "dh", "sign"),
-    (MLP, "db2 = dlogits.sum(0)", "db2 = dlogits.mean(0)", "db2", "reduction"),
-    (MLP, "(1 - h**2) * dh", "(1 - h) * dh", "dz", "operation"),
+    (MLP, "db2 = dlogits.sum(0)", "db2 = dlogits.mean(0)", "db2", "factor"),
+    (MLP, "(1 - h**2) * dh", "(1 - h) * dh", "dz", "missing-factor"),
     (MLP, "(1 - h**2) * dh", "dh.clone()", "dz", "missing-factor"),
     (MLP, "dW1 = X.T @ dz", "dW1 = X.T @ dh", "dW1", "wrong-input"),
     (RNN, "hs[t].T @ draw", "hs[t + 1].T @ draw", "dU", "index"),
-    (LAYERS, "db = dout.sum(0)", "db = dout.mean(0)", "grads['b2']", "reduction"),
+    (LAYERS, "db = dout.sum(0)", "db = dout.mean(0)", "grads['b2']", "factor"),
 ]
 
 
@@ -104,20 +104,20 @@ def test_one_mistake_is_blamed_alone_and_named(
     check = judged(source.replace(right, wrong))
     assert blamed(check) == [name]
     (finding,) = (f for f in check.findings if f.status in ("wrong", "shape"))
-    assert finding.suspicion is not None
-    assert finding.suspicion.kind == kind
+    assert finding.diagnosis is not None
+    assert finding.diagnosis.kind == kind
     line = next(
         k for k, text in enumerate(source.replace(right, wrong).splitlines(), 1) if wrong in text
     )
-    assert finding.suspicion.line == line
+    assert finding.diagnosis.line == line
 
 
 def test_a_gradient_that_is_changed_under_another_name_is_aliased() -> None:
     source = MLP.replace("dz = (1 - h**2) * dh", "dz = dh\ndz *= 1 - h**2")
     check = judged(source)
     assert blamed(check) == ["dh"]
-    assert check.findings[1].suspicion is not None
-    assert "clone" in check.findings[1].suspicion.text
+    assert check.findings[1].diagnosis is not None
+    assert "clone" in check.findings[1].diagnosis.text
 
 
 def test_a_later_fused_gradient_does_not_make_an_earlier_one_wrong() -> None:
@@ -131,6 +131,28 @@ def test_which_gradient_belongs_to_which_tensor_can_be_said() -> None:
     source = MLP.replace("dz", "delta_hidden")
     assert "delta_hidden" not in statuses(judged(source))
     assert statuses(judged(source, said={"delta_hidden": "z"}))["delta_hidden"] == "close"
+
+
+@pytest.mark.parametrize(
+    "line", ["torch.allclose(delta_hidden, z.grad)", 'cmp("z", delta_hidden, z)']
+)
+def test_a_comparison_says_which_gradient_belongs_to_which_tensor(line: str) -> None:
+    source = MLP.replace("dz", "delta_hidden") + f"def compared(): {line}\n"
+    assert statuses(judged(source))["delta_hidden"] == "close"
+
+
+def test_a_diagnosis_has_its_line_as_a_number_and_the_repair() -> None:
+    check = judged(MLP.replace("(1 - h**2) * dh", "(1 + h**2) * dh"))
+    (told,) = (f.as_json()["diagnosis"] for f in check.findings if f.status == "wrong")
+    line = MLP[: MLP.index("dz =")].count("\n") + 1
+    assert told["line"] == line
+    assert told["repair"] == {
+        "line": line,
+        "column": 7,
+        "old": "1 + h**2",
+        "new": "1 - h ** 2",
+        "statement": "dz = (1 - h ** 2) * dh",
+    }
 
 
 def test_a_file_without_gradients_is_answered_in_a_sentence() -> None:

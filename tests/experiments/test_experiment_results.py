@@ -16,6 +16,7 @@ from makemore_bp.experiments import formats, results
 from makemore_bp.experiments.results import Results
 from makemore_bp.experiments.stored import Entry, Plan
 from makemore_bp.report.drawing import Picture
+from makemore_bp.training import run_folder
 from tests.experiments.experiment_helpers import entry, finished, trained
 from tests.report.page_parsing import parsed
 
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
             plan[name] = entry({"train.lr": rate}, seed)
             path = tmp_path / folders.RUNS / name
             if loss is None:
-                folders.write_failure(path, "diverged", "The run has diverged.", 17)
+                run_folder.write_failure(path, "diverged", "The run has diverged.", 17)
             else:
                 finished(path, loss)
     folders.write(tmp_path, Plan(name="trial | one", runs=plan))

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from makemore_bp.errors import NO_MEMORY
+from makemore_bp.experiments import runner
+from makemore_bp.signals import Interrupted
 from tests.experiments.experiment_helpers import (
     LONG,
     alive,
@@ -286,3 +288,22 @@ def test_the_parent_needs_no_pytorch(words: Path, tmp_path: Path) -> None:
     )
     assert answer.returncode == 0 and "val loss" in answer.stdout
     assert answer.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_stop_says_whether_anything_was_saved(
+    begun: bool, cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_experiment: object, folder: Path, *_: object) -> None:
+        if begun:
+            folder.mkdir()
+            (folder / "experiment.json").touch()
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(runner, "run", stopped)
+    file = tmp_path / "demo.yaml"
+    file.write_text("name: demo\nbase: quick\nseeds: [1]\n")
+    answer = cli("experiment", "run", file, "--out", tmp_path / "out")
+    assert answer.code == 130
+    assert ("Stopped and saved." in answer.err) == begun
+    assert ("Nothing has begun yet." in answer.err) != begun

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from makemore_bp.cli.experiment_progress import ExperimentProgress
-from makemore_bp.experiments import folder as folders
 from makemore_bp.experiments import runner, schema
 from makemore_bp.experiments.stored import Plan
+from makemore_bp.training import run_folder
 from tests.experiments.experiment_helpers import PoolHere, entry, small_base, write
 
 FOLDER = object()  # a folder where the file should be
@@ -227,7 +227,7 @@ def test_keys_of_a_later_version_are_passed_over(cli: Any, folder: Path) -> None
 
 
 def test_a_link_that_leads_nowhere_is_not_taken_for_a_missing_file(cli: Any, folder: Path) -> None:
-    path = folder / "runs" / "a" / folders.FAILURE
+    path = folder / "runs" / "a" / run_folder.FAILURE
     (folder / "runs" / "a" / "summary.json").unlink()
     path.symlink_to(folder / "nowhere")
     answer = cli("experiment", "show", folder)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import makemore_bp as mb
@@ -156,6 +157,8 @@ def test_an_export_says_where_it_is_and_how_it_is_used_and_may_be_written_again(
 ) -> None:
     if format == "onnx":
         pytest.importorskip("onnxruntime")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
     for _ in range(2):
         answer = cli("export", small_run, "--format", format)
         assert answer.code == 0, answer.err
@@ -166,6 +169,7 @@ def test_an_export_says_where_it_is_and_how_it_is_used_and_may_be_written_again(
     assert heading == "To use it:"
     exec("\n".join(lines), {})
     sys.modules.pop("network", None)
+    assert opened == ([path.resolve().as_uri()] if format == "html" else [])
 
 
 def test_what_is_no_export_is_never_replaced(small_run: Path, cli: Any) -> None:
@@ -181,7 +185,7 @@ def test_what_is_no_export_is_never_replaced(small_run: Path, cli: Any) -> None:
 @pytest.mark.parametrize(
     ("format", "out", "said"),
     [
-        ("pickle", "x.pkl", "There are onnx, torch, json"),
+        ("pickle", "x.pkl", "There are html, onnx, torch, json"),
         ("json", "network.txt", "ends in .json"),
         ("torch", "my-network.py", "Python cannot import a file of this name"),
         ("torch", "class.py", "Python cannot import a file of this name"),
@@ -216,7 +220,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 
 
 def forward(hpreact: Tensor) -> Record:
-    h = torch.nn.functional.gelu(hpreact)
+    h = F.gelu(hpreact)
     return locals()
 
 
@@ -226,7 +230,7 @@ def test_an_operation_without_a_translation_is_refused_by_name_and_plain_pytorch
     pytest.importorskip("onnx")
     other = replace(Network(), activation=Stage("GELU", forward, backward=()))
     monkeypatch.setattr("makemore_bp.engines.configured.network", lambda config: other)
-    with pytest.raises(RequestError, match=r"torch\.nn\.functional\.gelu\(hpreact\)"):
+    with pytest.raises(RequestError, match=r"F\.gelu\(hpreact\)"):
         export(small_run, "onnx")
     path, _ = export(small_run, "torch")
     assert "h = torch.nn.functional.gelu(hpreact)" in path.read_text("utf-8")

@@ -20,7 +20,7 @@ from makemore_bp import config
 from makemore_bp.dataset import fetching
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.exercises.writing import write_exercises
-from makemore_bp.training import checkpoint, run_folder, start
+from makemore_bp.training import about, checkpoint, run_folder, start
 from makemore_bp.training.loop import SILENT
 
 DISK = ctypes.CDLL(None)
@@ -73,7 +73,7 @@ def main(words: Path, place: Path) -> None:
     def same_as_undisturbed() -> None:
         for name in RESULTS:
             assert (run / name).read_bytes() == (whole / name).read_bytes(), name
-        expected = {".lock", run_folder.SUMMARY, *RESULTS}
+        expected = {".lock", run_folder.SUMMARY, about.NAME, *RESULTS}
         assert {path.name for path in run.iterdir()} == expected
 
     def goes_on() -> None:

@@ -99,7 +99,12 @@ def test_a_run_killed_at_any_instant_resumes_to_the_same_bytes(
         else:
             trained(*options, "--out", folder, "--overwrite")
         assert result(folder) == result(undisturbed), f"kill {kills}"
-        left = {path.name for path in folder.iterdir()} - {".lock", "summary.json", *FILES}
+        left = {path.name for path in folder.iterdir()} - {
+            ".lock",
+            "summary.json",
+            "about.json",
+            *FILES,
+        }
         assert not left
     assert kills >= KILLS
     assert len(steps) > 1 or KILLS < 4, "all were killed at one checkpoint"

@@ -11,8 +11,10 @@ import pytest
 import torch.nn.functional as F
 
 from makemore_bp.dataset import counting
+from makemore_bp.network.passes import Network
 from makemore_bp.signals import Interrupted, caught
-from makemore_bp.training import evaluation, metrics, run_folder, start
+from makemore_bp.training import evaluation, loop, metrics, run_folder, start
+from makemore_bp.training.evaluation import Weighted
 from makemore_bp.training.loop import Silent
 from tests.faults.test_odd_file_systems import settings
 
@@ -79,9 +81,73 @@ def test_a_state_that_is_not_saved_yet_is_saved_when_its_evaluation_is_given_up(
         patched.setattr(evaluation, "calibrate", asking)
         with pytest.raises(Interrupted):
             start.new(rare, run)
-    assert len(calls) == 2 and run_folder.read(run).step == 10
+    assert len(calls) == 3, "the state that is saved has statistics of its own"
+    assert run_folder.read(run).step == 10
     start.resume(run)
     assert (run / metrics.NAME).read_bytes() == (whole / metrics.NAME).read_bytes()
+
+
+@pytest.mark.parametrize("block_size", [3, 20])  # with contexts that can be counted, and too long
+@pytest.mark.parametrize("step", [7, 20])  # between two evaluations, and at the very end
+def test_a_stop_does_not_measure_all_contexts_and_costs_no_bit(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, block_size: int
+) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    these = settings(words, f"model.block_size={block_size}")
+    start.new(these, whole)
+    seen: list[int] = []
+    hprebn = Network.hprebn
+
+    def counted(network: Network, parameters: Any, Xb: Any) -> Any:
+        seen.append(len(Xb))
+        return hprebn(network, parameters, Xb)
+
+    def stop(self: Asking, at: int, losses: Any, lr: float) -> None:
+        seen.clear()
+        Asking.advanced(self, at, losses, lr)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "AT_A_STOP", 5)
+        patched.setattr(loop, "MAX_CHUNK", 1)
+        patched.setattr(Network, "hprebn", counted)
+        asking = type("Asked", (Asking,), {"advanced": stop})(step)
+        with pytest.raises(Interrupted):
+            start.new(these, run, asking)
+    assert run_folder.read(run).step == step and sum(seen) <= 2 * 5
+    start.resume(run)
+    for name in (run_folder.CHECKPOINT, metrics.NAME):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_few_contexts_are_all_measured_and_every_one_counts_as_often_as_it_occurs(
+    words: Path,
+) -> None:
+    data = start.load(settings(words))
+    everything = Weighted(data.train, len(data.vocabulary))
+    thin = everything.thinned(7)
+    assert sum(len(batch.Xb) for batch in thin.batches(8)) <= 7
+    assert thin.total == sum(float(batch.counts.sum()) for batch in thin.batches(8))
+    assert everything.thinned(10**6).total == everything.total == len(data.train)
+
+
+def test_measuring_statistics_is_given_up_as_well(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    hprebn = Network.hprebn
+
+    def asking(*arguments: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return hprebn(*arguments)
+
+    monkeypatch.setattr(evaluation, "ELEMENTS", 1)
+    monkeypatch.setattr(loop, "AT_A_STOP", 5)
+    monkeypatch.setattr(Network, "hprebn", asking)
+    with pytest.raises(Interrupted):
+        start.new(settings(words), tmp_path / "run")
+    assert len(seen) <= 3 + 2 * 5 and run_folder.read(tmp_path / "run").step == 0
 
 
 def test_a_run_that_is_stopped_at_its_very_end_tells_its_losses_when_it_is_resumed(

@@ -38,23 +38,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[browser.P
 
 def _open(opened: tuple[browser.Page, Path], width: int = 1280, dark: bool = False) -> browser.Page:
     page, path = opened
-    page.call(
-        "Emulation.setDeviceMetricsOverride",
-        width=width, height=800, deviceScaleFactor=1, mobile=width < 500,
-    )  # fmt: skip
+    page.resize(width)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     page.call("Emulation.setEmulatedMedia", media="", features=[scheme])
     fresh = path.with_name(f"{uuid4()}.html")  # the same address once more would not be loaded
     shutil.copyfile(path, fresh)
     page.open(fresh)
     return page
-
-
-def _press(page: browser.Page, key: str, text: str = "") -> None:
-    code = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowRight": 39}.get(key, 0)
-    for kind in ("keyDown", "keyUp"):
-        more = {"text": text} if kind == "keyDown" and text else {}
-        page.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
 
 
 def _chosen(page: browser.Page) -> str:
@@ -84,15 +74,15 @@ def test_every_tensor_is_reached_by_the_keyboard(opened: tuple[browser.Page, Pat
     reached = set()
     for _ in LECTURE_ORDER:
         reached.add(page.evaluate("document.activeElement.getAttribute('href')"))
-        _press(page, "Tab")
+        page.press("Tab")
     assert reached == {f"#d-{name}" for name in LECTURE_ORDER}
     page.evaluate("document.querySelector('.box').focus()")
-    _press(page, "Enter", "\r")
+    page.press("Enter", "\r")
     assert _chosen(page) == "logprobs"
-    _press(page, "ArrowDown")
+    page.press("ArrowDown")
     assert _chosen(page) == "probs"
-    _press(page, "n", "n")
-    _press(page, "b", "b")
+    page.press("n", "n")
+    page.press("b", "b")
     assert _chosen(page) == "probs"
 
 
@@ -123,7 +113,7 @@ def test_the_numbers_under_the_pointer_are_the_gradients(
 ) -> None:
     page = _open(opened)
     page.evaluate("document.querySelector('.panel.chosen canvas').focus()")
-    _press(page, "ArrowRight")
+    page.press("ArrowRight")
     said = page.evaluate("document.querySelector('.panel.chosen .readout').textContent")
     found = present("one mistake")
     true = float(found.truth.reference["bnvar"][0, 1])

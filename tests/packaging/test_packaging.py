@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -32,11 +32,12 @@ def test_every_folder_with_code_is_in_the_list_of_packages() -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of a copy of the sources, so that nothing built before gets in."""
-    folder = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an sdist, and of the wheel that was made of it, of a copy of the sources, so
+    that nothing built before gets in."""
+    pytest.importorskip("build")
+    folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
-    source.mkdir()
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -48,26 +49,49 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name and (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    offline = ["--no-build-isolation"] if _has_setuptools() else []
-    subprocess.run(
-        [*command, *offline, "--wheel-dir", folder, source],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
-    (found,) = folder.glob("*.whl")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)]
+    made = subprocess.run(build, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
     return found
 
 
-def _has_setuptools() -> bool:
-    command = [sys.executable, "-c", "import setuptools; assert setuptools.__version__ >= '77'"]
-    return subprocess.run(command, capture_output=True).returncode == 0
+@pytest.fixture(scope="module")
+def home(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment with the wheel in it; the dependencies are those of the tests' own."""
+    home = tmp_path_factory.mktemp("home")
+    venv.create(home, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
+    subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text("\n".join(_dependencies()) + "\n")
+    return home
+
+
+def _dependencies() -> list[str]:
+    """The folders of installed packages, without the one that would find our sources."""
+    return [path for path in sys.path if path.endswith("site-packages")]
+
+
+def test_the_sdist_holds_all_that_belongs_to_the_sources(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    tracked = {str(path.relative_to(built / "source")) for path in (built / "source").rglob("*")}
+    unpublished = {".ci", ".ci/run", ".gitignore", ".github"}
+    missing = {name for name in tracked - names if not name.startswith(".github/")}
+    assert missing <= unpublished
 
 
 def test_the_wheel_holds_the_code_and_the_bundled_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for path in (ROOT / "makemore_bp").rglob("*.py"):
+    package = ROOT / "makemore_bp"
+    for path in (path for kind in ("py", "js", "css") for path in package.rglob(f"*.{kind}")):
         assert str(path.relative_to(ROOT)) in names
     for folder, pattern in (("configs", "*.yaml"), ("data", "*.txt")):
         files = list((ROOT / folder).glob(pattern))
@@ -76,37 +100,50 @@ def test_the_wheel_holds_the_code_and_the_bundled_files(wheel: Path) -> None:
     assert "makemore_bp/py.typed" in names
 
 
-def test_the_installed_wheel_trains_the_bundled_names_from_another_folder(
-    wheel: Path, tmp_path: Path
+def test_the_version_of_the_files_is_the_one_that_the_package_states(
+    built: Path, home: Path
 ) -> None:
-    home = tmp_path / "venv"
-    venv.create(home, with_pip=False, system_site_packages=False)
-    (site,) = home.glob("lib/python*/site-packages")
-    zipfile.ZipFile(wheel).extractall(site)
-    # The dependencies are those of the environment that runs the tests; ours come from the wheel.
-    (site / "dependencies.pth").write_text("\n".join(_dependencies()) + "\n")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    python = home / "bin" / "python"
-    where = subprocess.run(
-        [python, "-c", "import makemore_bp; print(makemore_bp.__file__)"],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert str(site) in where.stdout
-    settings = ["--set", "train.steps=20", "--set", "model.n_hidden=4"]
-    trained = subprocess.run(
-        [python, "-m", "makemore_bp", "train", "quick", *settings, "--out", "run"],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
-    )
-    assert trained.returncode == 0, trained.stderr
-    assert "Fresh names" in trained.stdout
+    from makemore_bp import __version__
+
+    assert {path.name.split("-")[1].removesuffix(".tar.gz") for path in built.glob("make*")} == {
+        __version__
+    }
+    said = subprocess.run([home / "bin" / "makemore-bp", "--version"], capture_output=True)
+    assert said.stdout.decode() == f"makemore-bp {__version__}\n", said.stderr
 
 
-def _dependencies() -> list[str]:
-    """The folders of installed packages, without the one that would find our sources."""
-    return [path for path in sys.path if path.endswith("site-packages")]
+# One process for all commands, because each would import PyTorch again.
+COMMANDS = """
+import sys
+import makemore_bp
+from makemore_bp.cli import main
+assert makemore_bp.__file__.startswith(sys.prefix), makemore_bp.__file__
+def run(*arguments):
+    sys.argv = ["makemore-bp", *arguments]
+    try:
+        main()
+    except SystemExit as stopped:
+        assert not stopped.code, (arguments, stopped.code)
+    sys.stdout.flush()
+tiny = ["--set", "train.steps=20", "--set", "model.n_hidden=4"]
+run("train", "quick", *tiny, "--out", "run")
+run("train", "towns", *tiny, "--out", "towns", "--set", "engine=torch")
+run("sample", "run", "-n", "2")
+run("eval", "run")
+run("report", "run")
+run("exercise", "new", "exercises")
+run("exercise", "new", "gru", "exercises")
+run("experiment", "run", "batch-size", "--out", "grid", "--dry-run")
+run("export", "run", "--format", "torch")
+run("export", "run", "--format", "json")
+"""
+
+
+def test_the_installed_wheel_does_its_work_in_an_empty_folder(home: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [home / "bin" / "python", "-c", COMMANDS], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Fresh names" in done.stdout
+    for made in ("run/report/report.html", "exercises/1_op_by_op.py", "run/export/network.py"):
+        assert (tmp_path / made).is_file()

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 import torch
 
+from makemore_bp import config
 from makemore_bp.errors import RequestError
 from makemore_bp.ranks import sampling as ranks_sampling
 from makemore_bp.sampling import BLOCK, Sampler, Settings
 from makemore_bp.signals import Interrupted, Stop
-from makemore_bp.training import run_folder
+from makemore_bp.training import run_folder, start
 from tests.processes import TORCHRUN, finished
 from tests.ranks.rank_threads import ThreadRanks, on_ranks
 from tests.ranks.torchruns import ROOT, line, torchrun
@@ -119,6 +120,18 @@ def test_blocks_can_be_drawn_in_any_order(run: Path) -> None:
     assert [other.block(number) for number in (2, 0, 1)] == [
         words[first * BLOCK : (first + 1) * BLOCK] for first in (2, 0, 1)
     ]
+
+
+def test_a_large_vocabulary_has_small_blocks(tmp_path: Path) -> None:
+    """So that twenty words that never end take seconds."""
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(chr(0x4E00 + number) for number in range(5000)))
+    values = ("train.steps=1", "model.n_hidden=2", "model.n_embd=2", "train.batch_size=2")
+    folder = tmp_path / "run"
+    start.new(config.load(None, [f"data.path={path}", *values]), folder)
+    sampler = Sampler(run_folder.read(folder), Settings(max_length=20))
+    assert len(sampler.block(0)) == sampler.size == 2**18 // 5001
+    assert list(islice(sampler.words(), 60)) == [*sampler.block(0), *sampler.block(1)][:60]
 
 
 def test_the_first_block_is_drawn_from_the_generator_of_the_seed(run: Path) -> None:

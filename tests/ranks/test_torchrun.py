@@ -127,6 +127,25 @@ def test_a_killed_rank_ends_the_run_with_a_message_and_a_whole_checkpoint(
     assert run_folder.read(folder).step == kept + 10
 
 
+def test_a_stopped_rank_is_noticed_and_named_and_the_last_state_is_kept(
+    words: Path, tmp_path: Path, cache: Path
+) -> None:
+    folder = tmp_path / "run"
+    options = settings(words, ENDLESS, "train.log_every=1000")
+    line = ("train", *options, "--out", folder)
+    with torchrun(cache, tmp_path / "l", 2, *line, module="tests.ranks.quick_pulse") as run:
+        wait_for_checkpoint(folder, run)
+        stopped, first = run.rank(1), run.rank(0)
+        os.kill(stopped, signal.SIGSTOP)
+        while first in run.workers():
+            time.sleep(0.01)
+        os.kill(stopped, signal.SIGKILL)  # torchrun would do so half a minute later
+        assert run.finish() != 0
+        said = run.said(0)
+    assert "Rank 1 of 2 has given no sign of life" in said and "Traceback" not in said
+    assert f"step {run_folder.read(folder).step:,} is kept" in said
+
+
 def test_a_signal_to_one_rank_stops_all_at_the_same_step(
     words: Path, tmp_path: Path, cache: Path
 ) -> None:

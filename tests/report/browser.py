@@ -16,7 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+KEY_CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38,
+             "ArrowRight": 39, "ArrowDown": 40}  # fmt: skip
 # Becomes the browser, with the two pipes at 3 and 4; by way of 50 and 51, for they may be 4 and 3.
 LAUNCH = """
 import os, sys
@@ -30,6 +34,14 @@ os.execv(sys.argv[3], sys.argv[3:])
 def installed() -> str | None:
     """The path of a browser, if there is one."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def required() -> str:
+    """The path of a browser; skips the test where there is none."""
+    path = installed()
+    if path is None or not hasattr(os, "geteuid"):
+        pytest.skip("no headless Chromium is installed")
+    return path
 
 
 class Page:
@@ -72,6 +84,51 @@ class Page:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def resize(self, width: int, height: int = 800) -> None:
+        """Shows the page in a window of this size; a phone's, if it is narrow."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
+        )  # fmt: skip
+
+    def press(self, key: str, text: str = "") -> None:
+        """Presses and releases a key by its name; ``text`` is what it types."""
+        code = KEY_CODES.get(key, 0)
+        for kind, more in (("keyDown", {"text": text} if text else {}), ("keyUp", {})):
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more
+            )
+
+    def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
+        """``Moved``, ``Pressed`` or ``Released`` at a place of the window."""
+        self.call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, **more)
+
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Presses at the first place, moves over the others and releases at the last."""
+        held: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.mouse("Moved", *places[0])
+        self.mouse("Pressed", *places[0], **held)
+        for place in places[1:]:
+            self.mouse("Moved", *place, button="left", buttons=1)
+        self.mouse("Released", *places[-1], **held)
+
+    def touch(self, *moments: list[tuple[float, float]]) -> None:
+        """Fingers at the places of the first moment, moved to those of the others, lifted."""
+        for number, places in enumerate(moments):
+            points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+            kind = "touchMove" if number else "touchStart"
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def complaints(self) -> list[dict[str, Any]]:
+        """What the page has thrown or written to the console since it was opened."""
+        return self.named("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+
+    def requests(self) -> list[str]:
+        """The addresses that the page has asked for since it was opened, its own among them."""
+        sent = self.named("Network.requestWillBeSent")
+        return [str(event["params"]["request"]["url"]) for event in sent]
 
     def named(self, *methods: str) -> list[dict[str, Any]]:
         """The events of some kinds since the page was opened."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from makemore_bp import config
 from makemore_bp.training import start
-from makemore_bp.training.loop import Beginning
+from makemore_bp.training.loop import Beginning, Reporter
 
 if TYPE_CHECKING:
     from makemore_bp.report.drawing import Picture, Rendered
@@ -26,7 +26,7 @@ class Nobody:
     def evaluated(self, step: int, train_loss: float, val_loss: float | None) -> None: ...
 
 
-def trained(words: Path, folder: Path, *more: str) -> Path:
+def trained(words: Path, folder: Path, *more: str, reporter: Reporter | None = None) -> Path:
     """A run of a fraction of a second."""
     settings = [
         f"data.path={words}",
@@ -39,7 +39,7 @@ def trained(words: Path, folder: Path, *more: str) -> Path:
         "train.eval_every=10",
         "train.checkpoint_every=20",
     ]
-    start.new(config.load(None, [*settings, *more]), folder, Nobody())
+    start.new(config.load(None, [*settings, *more]), folder, reporter or Nobody())
     return folder
 
 

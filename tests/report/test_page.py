@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -18,7 +21,7 @@ from tests.report.page_parsing import Element, parsed
 
 PICTURES = {
     "loss", "splits", "hprebn", "hpreact", "tanh", "saturation", "gradients", "updates",
-    "dlogits", "embedding",
+    "gradient-histogram", "dlogits", "embedding", "following",
 }  # fmt: skip
 REFERRING = {"src", "href", "xlink:href", "srcset", "data", "action", "poster", "background"}
 
@@ -47,10 +50,18 @@ def test_nothing_in_the_page_refers_to_anything_outside_it(elements: list[Elemen
             assert "@import" not in (text or "") and all(url[0] == "#" for url in urls)
 
 
-def test_nothing_in_the_page_can_run(elements: list[Element]) -> None:
+def test_only_the_pages_own_script_can_run(elements: list[Element]) -> None:
     tags = {element.tag for element in elements}
-    assert not tags & {"script", "iframe", "object", "embed", "base", "form", "img"}
+    assert not tags & {"iframe", "object", "embed", "base", "form", "img"}
     assert not any(key.startswith("on") for element in elements for key in element.attributes)
+    data, script = named(elements, "script")
+    assert data.attributes["type"] == "application/json" and json.loads(data.text)["pictures"]
+    assert "<script" not in data.text.lower()
+    digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
+    (policy,) = (e for e in named(elements, "meta") if "http-equiv" in e.attributes)
+    content = policy.attributes["content"] or ""
+    assert content.startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}'" in content
 
 
 def test_text_from_outside_stands_there_as_text(elements: list[Element]) -> None:
@@ -71,7 +82,8 @@ def test_every_picture_is_there_with_a_description_and_a_sentence(
     elements: list[Element], reported: Path
 ) -> None:
     pictures = named(elements, "svg")
-    assert len(pictures) == len(PICTURES) == len(named(elements, "figure"))
+    shown = [figure.attributes["data-picture"] for figure in named(elements, "figure")]
+    assert len(pictures) == len(shown) and set(shown) == PICTURES
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         assert len(picture.attributes["aria-label"] or "") > 40
@@ -92,7 +104,7 @@ def test_names_of_elements_are_unique_and_references_meet_them(elements: list[El
 
 def test_tables_have_headers_and_captions(elements: list[Element]) -> None:
     tables = named(elements, "table")
-    assert len(tables) == 5
+    assert len(tables) == 7
     assert len(named(elements, "caption")) == len(tables)
     scopes = Counter(e.attributes["scope"] for e in named(elements, "th"))
     assert scopes["col"] > 10 and scopes["row"] > 20

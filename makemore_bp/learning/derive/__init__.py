@@ -3,6 +3,7 @@
 instrument.py    rewrites a file so that its run can be watched
 recorder.py      the run, and which tensors it made from which
 tracker.py       what one statement did to them
+moments.py       what the names led to before each statement
 ledger.py        which tensor is which of them, and its names
 flatten.py       an expression of the file over the run's tensors
 program.py       the result: one tensor a line, loops unrolled, functions inlined
@@ -19,9 +20,7 @@ explaining.py    one gradient of it in words
 checking.py      a learner's gradients held against the truth
 replay.py        a gradient's statements, run again with true gradients flowing in
 suspicion.py     what is wrong with it
-search.py        the one change to its line that makes it true
-changed.py       statements with one thing changed
-slips.py         the changes that a mistake may be
+bench.py         its statements with one thing changed, for diagnosis.repair
 own_network.py   the check of a file, in a process of its own
 process.py       that process
 """

@@ -15,11 +15,13 @@ from makemore_bp.errors import RequestError
 from makemore_bp.gradcheck.judge import Status, TensorReport, ulp_distance
 from makemore_bp.learning.derive.conventions import Gradient, find_gradients, find_losses
 from makemore_bp.learning.derive.local_truth import LocalTruth, Measured
+from makemore_bp.learning.derive.named_truth import NamedTruth
 from makemore_bp.learning.derive.naming import settle_names
 from makemore_bp.learning.derive.program import Program, Variable
+from makemore_bp.learning.derive.reading import Forward
 from makemore_bp.learning.derive.replay import Replay
-from makemore_bp.learning.derive.search import Suspicion
-from makemore_bp.learning.derive.suspicion import explained
+from makemore_bp.learning.derive.suspicion import Suspicion
+from makemore_bp.learning.diagnosis.kinds import Diagnosis
 
 RIGHT = ("exact", "close")
 
@@ -30,7 +32,7 @@ class Finding:
 
     gradient: Gradient
     report: TensorReport
-    suspicion: Suspicion | None = None
+    diagnosis: Diagnosis | None = None
     note: str | None = None
 
     @property
@@ -40,8 +42,6 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """As gradcheck gives it for the lecture's network, with the line."""
         told = self.report.as_json() | {"gradient": self.gradient.shown, "line": self.line}
-        if self.suspicion is not None:
-            told["diagnosis"] = self.suspicion.as_json()
         return told | ({"note": self.note} if self.note else {})
 
     @property
@@ -127,9 +127,13 @@ class _Check:
         self.forward = {loss: self._behind(loss) for loss in self.losses}
         settle_names(program, dict.fromkeys(v for loss in self.losses for v in self.forward[loss]))
         self.truths = {loss: LocalTruth(program, loss, every=True) for loss in self.losses}
+        self.named: dict[Variable, NamedTruth] = {}
         self._pair()
         self.gradients = list(self._joined())
-        self.given = {g.final: _like(self._true(g).value, g.final.value) for g in self.gradients}
+        self.gradients = list(self._in_use())
+        self.given = {g: _like(self._true(g).value, g.final.value) for g in self.gradients}
+
+        self._settle()
 
     def result(self) -> OwnCheck:
         findings: list[Finding] = []
@@ -190,25 +194,68 @@ class _Check:
                         left_out.add(later)
         return (gradient for gradient in self.gradients if gradient not in left_out)
 
+    def _in_use(self) -> Iterator[Gradient]:
+        """Without those that are wrong and lost: nothing reads them before the name is given to
+        another, as in ``dW = x.T @ dz`` and then ``dW = penalty`` for ``+=``."""
+        read = {v for x in self.program.variables if x.step is not None for v in x.step.reads}
+        last = {(g.name, g.scope, g.of): g for g in self.gradients}
+        for gradient in self.gradients:
+            lost = last[gradient.name, gradient.scope, gradient.of] is not gradient
+            if not lost or gradient.final in read or _fits(self._true(gradient), gradient):
+                yield gradient
+
     def _finding(self, gradient: Gradient, suspected: set[object]) -> Finding:
         true = self._true(gradient)
         report, note = _measured(gradient, true)
         if report.status in RIGHT:
             return Finding(gradient, report, note=note)
+        replayed = self._replay(gradient)
+        again = self._replay(gradient, latest=True)
+        if self._follows(replayed, true) or self._follows(again, true):
+            return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
+        statement = gradient.final.step.statement if gradient.final.step else None
+        if replayed.helpers() & suspected or (statement is not None and statement in suspected):
+            return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
+        truth = self.truths[gradient.loss]
+        alike = [self._replay(g) for g in self.gradients if _made_alike(g, gradient)]
+        told = Suspicion(
+            self.program, replayed, truth, self.gradients, self._named(gradient.loss), alike
+        ).diagnosis()
+        if (told.line, told.kind) in suspected:
+            return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
+        suspected |= {*replayed.helpers(), (told.line, told.kind), statement}
+        return Finding(gradient, replace(report, diagnosis=told.as_json()), told, note)
+
+    def _settle(self) -> None:
+        """Gradients of one name in a loop that are wrong belong to the tensors whose gradients they
+        would be, were all that flows in right."""
+        for gradient in self.gradients:
+            truth = self.truths[gradient.loss]
+            if len(gradient.others) < 2 or _fits(self._true(gradient), gradient):
+                continue
+            belongs = gradient.of
+            for variable in (v for v in gradient.others if v in truth.gradients):
+                gradient.of = variable
+                if self._follows(self._replay(gradient), self._true(gradient)):
+                    break
+            else:
+                gradient.of = belongs
+
+    def _replay(self, gradient: Gradient, latest: bool = False) -> Replay:
+        """Where two gradients are one tensor, it is the true one of the first; or of the last."""
         forward = set(self.forward[gradient.loss])
-        replayed = Replay(self.program, gradient, self.given, forward)
-        if self._follows(replayed, true):
-            return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        if replayed.helpers() & suspected:
-            return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        suspicion = explained(
-            self.program, replayed, true, self.truths[gradient.loss], self.gradients
-        )
-        if (suspicion.line, suspicion.kind) in suspected:
-            return Finding(gradient, replace(report, status=Status.INHERITS), note=note)
-        suspected |= {*replayed.helpers(), (suspicion.line, suspicion.kind)}
-        told = suspicion.as_json()
-        return Finding(gradient, replace(report, diagnosis=told), suspicion, note)
+        given = {
+            g.final: self.given[g]
+            for g in sorted(self.gradients, key=_since, reverse=not latest)
+            if g.of is not gradient.of
+            and (g.final is not gradient.final or _since(g) < _since(gradient))
+        }
+        return Replay(self.program, gradient, given, forward)
+
+    def _named(self, loss: Variable) -> NamedTruth:
+        if loss not in self.named:
+            self.named[loss] = NamedTruth(Forward(self.program, loss, self.truths[loss]))
+        return self.named[loss]
 
     def _follows(self, replayed: Replay, true: Measured) -> bool:
         """Whether the gradient's statements are right where what flows into them is."""
@@ -224,6 +271,22 @@ class _Check:
         for gradient in self.gradients:
             if gradient.final in read and gradient is not replayed.gradient:
                 yield gradient.final.value.shape != gradient.of.value.shape
+
+
+def _since(gradient: Gradient) -> int:
+    """When the gradient's value got this name."""
+    times = [b.time for b in gradient.final.bindings if b.name == gradient.name]
+    return min(times, default=gradient.final.time)
+
+
+def _made_alike(one: Gradient, other: Gradient) -> bool:
+    """Whether two gradients are made by one statement, in two rounds of a loop or two calls."""
+    if one is other or one.loss is not other.loss or one.of is other.of:
+        return False
+    made, also = one.final.step, other.final.step
+    if made is None or also is None or made.moment is also.moment:
+        return False
+    return made.statement is not None and made.statement is also.statement
 
 
 def _hands(check: _Check, variable: Variable) -> bool:

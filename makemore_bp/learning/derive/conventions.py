@@ -12,6 +12,7 @@ from torch import Tensor
 
 from makemore_bp.errors import RequestError
 from makemore_bp.learning.derive.program import Program, Reference, Variable, wanted
+from makemore_bp.learning.places import told_by
 
 LOSSES = ("loss", "cost", "nll", "objective", "total_loss", "L", "J", "E", "error")
 _HOLDERS = r"(?:d|g|grads?|gradients?|dparams|d_params|derivatives|dp)"
@@ -114,8 +115,14 @@ def find_gradients(
     program: Program, losses: Iterable[Variable], said: Mapping[str, str] | None = None
 ) -> list[Gradient]:
     """Every gradient in the file of a tensor that a loss depends on, in the order in which they
-    were begun. ``said`` names tensors by their gradients, where the names do not show it."""
-    return _Finder(program, list(losses), said or {}).gradients()
+    were begun. ``said`` names tensors by their gradients, where neither the names nor the file's
+    own comparisons, such as ``torch.allclose(mine, W.grad)``, show it."""
+    losses = list(losses)
+    tensors = {
+        v.hint for loss in losses for s in program.steps_to(loss) for v in (*s.reads, s.result)
+    }
+    told = {re.sub("['\"]", "", mine): of for mine, of in told_by(program.tree, tensors).items()}
+    return _Finder(program, losses, {**told, **(said or {})}).gradients()
 
 
 class _Finder:

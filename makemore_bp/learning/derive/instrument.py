@@ -1,8 +1,8 @@
 """Rewrites a file so that running it says what every expression came to.
 
 Each expression ``e`` becomes ``__see__(k, e)``, with k the number of its node in the tree of the
-file as it was written; after an assignment comes ``__done__(k, (targets,))``. Lines stay what they
-are, so that an error points to the learner's own.
+file as it was written; before a statement comes ``__at__(k)``, after an assignment
+``__done__(k, (targets,))``. Lines stay what they are, so that an error points to the learner's own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import ast
 from copy import deepcopy
 from typing import Any, TypeVar
 
-SEE, DONE, BIND, ENTER, LEAVE, RETURN = (
-    "__see__", "__done__", "__bind__", "__enter__", "__leave__", "__return__",
+SEE, DONE, BIND, ENTER, LEAVE, RETURN, AT = (
+    "__see__", "__done__", "__bind__", "__enter__", "__leave__", "__return__", "__at__",
 )  # fmt: skip
 _LEFT_ALONE = (ast.Constant, ast.Starred, ast.JoinedStr, ast.FormattedValue, ast.Slice)
+_NO_MOMENT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _Node = TypeVar("_Node", bound=ast.AST)
 
 
@@ -56,6 +57,13 @@ class _Hooks(ast.NodeTransformer):
         return changed if isinstance(changed, list) else [changed]
 
     def visit(self, node: ast.AST) -> Any:
+        if not isinstance(node, ast.stmt) or isinstance(node, _NO_MOMENT):
+            return self._hooked(node)
+        changed = self._hooked(node)
+        here = ast.Call(ast.Name(AT, ast.Load()), [ast.Constant(number(node))], [])
+        return [_at(node, ast.Expr(here)), *(changed if isinstance(changed, list) else [changed])]
+
+    def _hooked(self, node: ast.AST) -> Any:
         visitor = getattr(self, f"visit_{type(node).__name__}", None)
         if visitor is not None:
             return visitor(node)
@@ -64,8 +72,8 @@ class _Hooks(ast.NodeTransformer):
             return changed
         return _at(node, _call(SEE, node, changed))
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.JoinedStr:
-        return node
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        return _at(node, _call(SEE, node, node))  # a key, as in acts[f"h{k}"]
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         body = self.visit(node.body)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from makemore_bp.learning.derive.instrument import number
+from makemore_bp.learning.derive.moments import Moment
 from makemore_bp.learning.derive.program import Binding, Program, Reference, Step, Variable
 
 LIMIT = 4000  # variables; a network of a learner's own has some sixty
@@ -24,7 +25,7 @@ class Enough(BaseException):
 
 class Ledger:
     """The variables of a run. line: of the statement under way; time: events so far; top: the
-    place of the module's statement."""
+    place of the module's statement; moments: the statements under way, the outermost first."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -33,6 +34,7 @@ class Ledger:
         self.top = 0
         self.known: dict[int, tuple[Tensor, int, Variable]] = {}
         self.bound: dict[tuple[int, str], Variable] = {}
+        self.moments: list[Moment] = []
         self._sources: dict[int, str] = {}
 
     def find(self, value: Any) -> Variable | None:
@@ -93,7 +95,9 @@ class Ledger:
     ) -> None:
         self.time += 1
         self.bound[scope, name] = variable
-        binding = Binding(scope, name, self.time, self.line, self.text_of(statement), own)
+        moment = self.moments[-1] if self.moments else None
+        source = self.text_of(statement)
+        binding = Binding(scope, name, self.time, self.line, source, own, moment)
         variable.bindings.append(binding)
 
     def text_of(self, node: ast.AST) -> str:

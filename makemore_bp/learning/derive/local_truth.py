@@ -104,24 +104,6 @@ class LocalTruth:
             )
         return torch.zeros_like(leaf) if gradient is None else gradient
 
-    def handed(self, variable: Variable, upstream: Callable[[Variable], Tensor]) -> Measured:
-        """What a variable's gradient is where those of the lines that read it are ``upstream``."""
-
-        def total(change: Callable[[Tensor], Tensor], dtype: torch.dtype) -> dict[Variable, Tensor]:
-            names = {v: change(v.value) for v in self.variables}
-            leaf = names[variable].requires_grad_()
-            sum_ = torch.zeros_like(leaf)
-            for step in self.steps:
-                if variable in step.depends:
-                    with torch.enable_grad():
-                        result = evaluate(step, self._names({**names, variable: leaf}, dtype))
-                        given = change(upstream(step.result)).reshape(result.shape)
-                        sum_ = sum_ + torch.autograd.grad(result, leaf, given)[0]
-            return {variable: sum_}
-
-        plain = total(_copy, self.loss.value.dtype)
-        return self._measure(plain, lambda change: total(change, torch.float64))[variable]
-
     def _measure(
         self,
         plain: Mapping[Variable, Tensor],

@@ -23,8 +23,15 @@ class NamedTruth:
     def __init__(self, forward: Forward) -> None:
         self._truth = forward.truth
         self._named = {v.name: v for v in forward.truth.variables if v is not forward.loss}
-        self._derivation = Derivation(forward.program, forward.truth)
-        self._exact = forward.truth.exact()
+        self._forward = forward
+
+    @cached_property
+    def _derivation(self) -> Derivation:
+        return Derivation(self._forward.program, self._truth)
+
+    @cached_property
+    def _exact(self) -> dict[Variable, Tensor]:
+        return self._truth.exact()
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:

@@ -11,12 +11,15 @@ import ast
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from makemore_bp.errors import RequestError
+
+if TYPE_CHECKING:
+    from makemore_bp.learning.derive.moments import Moment
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Binding:
     line: int
     source: str
     own: bool = True
+    moment: Moment | None = None
 
 
 @dataclass(eq=False)
@@ -75,8 +79,8 @@ class Step:
     expression``. The names in the expressions are ``Reference``s to variables.
 
     line, source: of the file's statement; top: the position of the module's statement in which it
-    ran; state: of the random generator before, where the statement may have drawn from it; scope:
-    the running function's number.
+    ran; state: of the random generator before, where the statement may have drawn from it; moment:
+    the statement under way.
     """
 
     result: Variable
@@ -87,7 +91,7 @@ class Step:
     base: Variable | None = None
     index: ast.expr | None = None
     state: Tensor | None = None
-    scope: int = 0
+    moment: Moment | None = None
     code: tuple[types.CodeType, ...] = ()
 
     @property
@@ -103,6 +107,11 @@ class Step:
         """Those of them whose numbers matter, and not only their shapes."""
         found = [] if self.base is None else [self.base]
         return tuple(dict.fromkeys([*found, *references(self.expression, numbers=True)]))
+
+    @property
+    def statement(self) -> ast.stmt | None:
+        """The statement of the file that was under way."""
+        return self.moment.node if self.moment is not None else None
 
     def lines(self) -> list[str]:
         """The step as lines of Python in the program's names."""
@@ -126,17 +135,18 @@ class Reference(ast.expr):
 class Program:
     """Everything that a run computed.
 
-    variables: in the order in which they came to be; names: the file's own namespace after the
-    run; given: further objects that expressions read, by a name that no file uses; notes: what
-    could not be followed, each with its line.
+    tree: of the file; variables: in the order in which they came to be; names: the file's own
+    namespace after the run; given: further objects that expressions read, by a name that no file
+    uses; notes: what could not be followed, each with its line; moments: before each statement.
     """
 
     source: str
+    tree: ast.Module = field(default_factory=lambda: ast.Module([], []))
     variables: list[Variable] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    pairs: list[tuple[Variable, Variable]] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list, repr=False)
 
     def steps_to(self, loss: Variable) -> list[Step]:
         """The steps that the loss depends on, in the order in which they ran."""

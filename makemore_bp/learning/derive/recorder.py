@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import sys
 import types
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from makemore_bp.learning.derive import instrument
 from makemore_bp.learning.derive.instrument import instrumented, leaves, number, numbered
 from makemore_bp.learning.derive.ledger import Enough
+from makemore_bp.learning.derive.moments import EACH, MOST, Freezing, Moment
 from makemore_bp.learning.derive.program import Program, Variable
 from makemore_bp.learning.derive.tracker import Scope, Tracker, hint_of
 
@@ -32,10 +34,14 @@ class Recorder(Tracker):
         """``names`` is the namespace to run in. Raises SyntaxError."""
         self.tree, self.nodes = numbered(source, path)
         self.path = path
-        super().__init__(Program(source, names={} if names is None else names), self.tree)
+        program = Program(source, self.tree, names={} if names is None else names)
+        super().__init__(program, self.tree)
         self.top = 0
         self._scope_count = 0
+        self._parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+        self._often: Counter[int] = Counter()
         self.hooks: dict[str, Any] = {
+            instrument.AT: self._at,
             instrument.SEE: self._see,
             instrument.DONE: self._done,
             instrument.BIND: self._bind,
@@ -46,8 +52,11 @@ class Recorder(Tracker):
 
     def run(self) -> None:
         """Runs the whole file; whatever it raises goes on to the caller."""
-        for top, statement in enumerate(self.tree.body):
-            self.execute(top, statement)
+        try:
+            for top, statement in enumerate(self.tree.body):
+                self.execute(top, statement)
+        finally:
+            self._keep(Moment(None, 0, None, 0, self.time), self.names)
 
     def execute(self, top: int, statement: ast.stmt) -> None:
         """Runs one statement of the module."""
@@ -58,8 +67,45 @@ class Recorder(Tracker):
             exec(code, self.names)
         finally:
             del self.scopes[1:]
+            self.moments.clear()
             for name in self.hooks:
                 self.names.pop(name, None)
+
+    def _at(self, place: int) -> None:
+        """A statement is about to be executed."""
+        node, scope = self.nodes[place], self.scope.number
+        while self.moments and self.moments[-1].scope == scope and not self._is_in(node):
+            self.moments.pop()
+        around = self.moments[-1] if self.moments else None
+        if around is not None and node is next(iter(getattr(around.node, "body", ())), None):
+            around.rounds += 1
+        moment = Moment(node, scope, around, around.rounds if around else 0, self.time)  # type: ignore[arg-type]
+        self._often[place] += 1
+        if self._often[place] <= EACH:
+            self._keep(moment, sys._getframe(1).f_locals)
+        self.moments.append(moment)
+
+    def _keep(self, moment: Moment, local: Mapping[str, Any]) -> None:
+        """Takes down what names lead to."""
+        if len(self.program.moments) < MOST:
+            names = local if local is self.names else {**self.names, **local}
+            freezing = Freezing(self._state)
+            moment.names = {
+                name: freezing.frozen(value)
+                for name, value in names.items()
+                if name not in self.hooks
+            }
+            self.program.moments.append(moment)
+
+    def _is_in(self, node: ast.AST) -> bool:
+        """Whether a statement belongs to the one under way."""
+        outer = self.moments[-1].node
+        while node in self._parents and node is not outer:
+            node = self._parents[node]
+        return node is outer and outer is not None
+
+    def _state(self, tensor: Tensor) -> Any:
+        return self.find(tensor) or tensor
 
     def made(self, value: Any, node: ast.expr, statement: ast.AST, hints: Sequence[str]) -> None:
         """Makes variables of the tensors that an expression came to and that are not known yet."""
@@ -219,7 +265,10 @@ class Recorder(Tracker):
 
     def _leave(self) -> None:
         if len(self.scopes) > 1:
-            self.scopes.pop()
+            left = self.scopes.pop()
+            self._keep(Moment(None, left.number, None, 0, self.time), sys._getframe(1).f_locals)
+            while self.moments and self.moments[-1].scope == left.number:
+                self.moments.pop()
 
     def _return(self, place: int, value: Any) -> Any:
         node = self.nodes[place]

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from makemore_bp.learning.derive.conventions import Gradient
+from makemore_bp.learning.derive.moments import Moment
 from makemore_bp.learning.derive.program import Program, Step, Variable, evaluate
 
 
@@ -30,8 +31,7 @@ class Replay:
         forward: frozenset[Variable] | set[Variable],
     ) -> None:
         self.gradient = gradient
-        own = set(gradient.states)
-        self._given = {v: t for v, t in given.items() if v not in own}
+        self._given = dict(given)
         self._forward = forward
         self._space = program.namespace()
         self.steps = list(self._own_steps(gradient.final, set()))
@@ -42,6 +42,19 @@ class Replay:
         """What the statements give, with some of them changed, at the end or for an earlier state;
         whatever a change raises goes on."""
         return self._value(of or self.gradient.final, changed or {}, {})
+
+    def world(self, variable: Variable) -> Tensor:
+        """What a variable is where every other gradient is true."""
+        return self._given.get(variable, variable.value)
+
+    def moments(self) -> list[Moment]:
+        """The statements under way as the gradient was made, and as it got its name."""
+        made = [step.moment for step in self.steps]
+        inside = {moment for each in made if each is not None for moment in each.chain}
+        states = self.gradient.states
+        named = [b.moment for v in states for b in v.bindings if b.name == self.gradient.name]
+        made += [moment for moment in named if moment not in inside]
+        return [moment for moment in dict.fromkeys(made) if moment is not None]
 
     def helpers(self) -> set[Variable]:
         """Tensors on the way that are neither gradients nor of the forward pass."""

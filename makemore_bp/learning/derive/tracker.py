@@ -56,7 +56,7 @@ class Tracker(Ledger):
         variable.step = Step(
             variable, expression, self.line, self.text_of(statement), self.top, base, index,
             self.scope.state,
-            self.scope.number,
+            self.moments[-1] if self.moments else None,
         )  # fmt: skip
 
     def _is_tensor(self, node: ast.expr) -> bool:

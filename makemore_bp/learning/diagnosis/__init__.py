@@ -11,6 +11,7 @@
     parentheses.py  ... in how an expression is grouped
     shapes.py       what an expression is
     repair.py       the change that makes the gradient true
+    mistake.py      a repair, or what the value shows: for the lecture's network and any other
     named.py        mistakes known by the value that they leave behind
     forms.py        a gradient as a sum of branches
     blame.py        all of these together: what is wrong with one gradient

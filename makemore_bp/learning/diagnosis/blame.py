@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from itertools import combinations
 
 import torch
@@ -13,15 +12,14 @@ from torch import Tensor
 from makemore_bp.learning.blocks import Blocks, Home, Unit, same
 from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind
-from makemore_bp.learning.diagnosis.named import Case, recognised
+from makemore_bp.learning.diagnosis.mistake import mistake, unknown, with_shapes
+from makemore_bp.learning.diagnosis.named import Case
 from makemore_bp.learning.diagnosis.repair import Repairs
 from makemore_bp.learning.diagnosis.replay import Bench
 from makemore_bp.learning.diagnosis.shapes import SIZES
 from makemore_bp.learning.diagnosis.world import Given, exact, is_true, near
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.truth import Truth
-
-SURE = 2.6  # the cost up to which a repair goes before what the value itself shows
 
 
 class Blame:
@@ -124,36 +122,23 @@ class Blame:
             early = self._read_early(bench, bench.random, bench.right_at_random)
             if early is not None:
                 return early
-            repairs = Repairs(bench, bench.random, bench.right_at_random)
+            world = bench.random
+            repairs = Repairs(bench, lambda *c: bench.run(world, *c), bench.right_at_random)
             found = repairs.best()
             return repairs.diagnosis(found, self._hint) if found is not None else None
         return self._events(bench) or self._recognised(bench)
 
     def _recognised(self, bench: Bench) -> Diagnosis:
-        repairs = Repairs(bench, self._truth.gradients, bench.agrees)
-        found = repairs.best()
-        if found is not None and found.edit.cost <= SURE:
-            return self._told(bench, repairs.diagnosis(found, self._hint))
-        case = self._case(bench)
-        shown = next(recognised(case), None) if case is not None else None
-        if found is not None and (shown is None or shown[0] not in (Kind.missing_term, Kind.place)):
-            return self._told(bench, repairs.diagnosis(found, self._hint))
-        if shown is not None:
-            kind, text = shown
-            told = Diagnosis(kind, _sentence(text), self._hint, self._line(bench))
-            return self._told(bench, told)
-        pair = repairs.pair()
-        if pair is None:
-            return self.unknown(bench)
-        one, other = (repairs.diagnosis(each, self._hint) for each in pair)
-        text = f"Two mistakes together. {one.text} And: {other.text}"
-        line = min(filter(None, (one.line, other.line)))
-        return self._told(bench, Diagnosis(Kind.several, text, self._hint, line))
+        world, true = self._truth.gradients, self._truth.gradients[self._name]
+        repairs = Repairs(bench, lambda *c: bench.run(world, *c), bench.agrees)
+        told = mistake(repairs, self._case(bench), self._hint, lambda: self._line(bench))
+        if told.kind is Kind.unknown:
+            return told
+        return with_shapes(told, self._shown, self._name, bench.true(), true)
 
     def unknown(self, bench: Bench) -> Diagnosis:
         """The honest answer."""
-        text = "The kind of mistake is not one of those that can be recognised."
-        return Diagnosis(Kind.unknown, text, self._hint, self._line(bench))
+        return unknown(self._hint, self._line(bench))
 
     def _events(self, bench: Bench) -> Diagnosis | None:
         """The mistake is in the order of events: a gradient read too early, a changed tensor."""
@@ -255,26 +240,6 @@ class Blame:
             for chosen in combinations(terms, count)
         )
 
-    def _told(self, bench: Bench, diagnosis: Diagnosis) -> Diagnosis:
-        """For a gradient of another shape, both shapes and what comes of it."""
-        value = bench.true()
-        true = self._truth.gradients[self._name]
-        if value is None or value.shape == true.shape:
-            return diagnosis
-        got, expected = tuple(value.shape), tuple(true.shape)
-        text = f"{self._shown} is {got} and {self._name} is {expected}. {diagnosis.text}"
-        if value.numel() == true.numel() and is_true(value.reshape(true.shape), true, 0.0):
-            text += " The numbers are right."
-            if _lines_up(got, expected):
-                text += (
-                    f" The lecture's cmp shows exact, because broadcasting lines the two up; an "
-                    f"update {self._name} += -lr * {self._shown} fails, or gives {self._name} "
-                    "another shape."
-                )
-            if diagnosis.kind is Kind.transposed:
-                diagnosis = replace(diagnosis, kind=Kind.shape)
-        return replace(diagnosis, text=text)
-
     def _segment(self, node: ast.stmt) -> str:
         return self._blocks.trace.source.segment(node)
 
@@ -282,12 +247,6 @@ class Blame:
 def _is_begun(value: object) -> bool:
     """Whether a gradient is more than the zeros that it starts from."""
     return not isinstance(value, Tensor) or scale(value.double()) > 0
-
-
-def _lines_up(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    return all(
-        1 in pair or len(set(pair)) == 1 for pair in zip(one[::-1], other[::-1], strict=False)
-    )
 
 
 def _difference(one: Tensor, other: Tensor) -> Tensor | None:
@@ -299,10 +258,3 @@ def _difference(one: Tensor, other: Tensor) -> Tensor | None:
 
 def _is_float(value: object) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
-
-
-def _sentence(text: str) -> str:
-    """A full stop, and a capital where a word begins it and not a name."""
-    first = text.split()[0]
-    is_word = first in ("it", "every", "the", "this", "rows", "row", "column", "columns")
-    return (text[:1].upper() + text[1:] if is_word else text) + "."

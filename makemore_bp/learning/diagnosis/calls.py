@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.shapes import named
 from makemore_bp.learning.diagnosis.walk import Spot, called
 
 if TYPE_CHECKING:
@@ -317,7 +318,16 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
     laid = ast.Call(ast.Attribute(node, "reshape", ast.Load()), [shape], [])
     text = f"{shown} has not the shape of {words.tensor}, into which its numbers must be laid out"
     yield laid, Kind.transposed, text, 3
-    if isinstance(node, ast.Call | ast.Attribute):
+    if isinstance(node, ast.Name | ast.Subscript):
+        for function in ("exp", "log", "tanh", "sigmoid"):
+            called_ = ast.Call(ast.Attribute(node, function, ast.Load()), [], [])
+            text = f"{shown} itself is used where {function} of it belongs"
+            yield called_, Kind.wrong_input, text, 3
+    if isinstance(node, ast.Call):
+        for name in words.floats:
+            text = f"{shown} stands where {name} belongs"
+            yield named(name), Kind.wrong_input, text, 3.2
+    if isinstance(node, ast.Call | ast.Attribute | ast.Name):
         for first, second in ((1, 2), (0, 2)):
             turned = ast.Call(
                 ast.Attribute(node, "transpose", ast.Load()),

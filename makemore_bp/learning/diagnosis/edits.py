@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,6 +16,7 @@ from typing import Any
 
 from makemore_bp.learning.diagnosis import operations
 from makemore_bp.learning.diagnosis.kinds import Kind
+from makemore_bp.learning.diagnosis.shapes import SIZES, named
 from makemore_bp.learning.diagnosis.walk import Spot, blocks, spots
 
 MODULES = ("torch", "F", "np", "math")
@@ -38,8 +40,9 @@ class Edit:
 class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
     them) with their shapes where they are known, what may be an index, and the tensor whose
-    gradient is made; ``said`` are the names that the script uses at all, and the
-    keys that it writes in brackets, in double quotes; made: what the statements make on the way."""
+    gradient is made; ``said`` are the names that the script uses at all, and the keys that it
+    writes in brackets, in double quotes; made: what the statements make on the way; sizes: the
+    names of plain numbers; factors: numbers that may be missing as factors."""
 
     floats: Mapping[str, tuple[int, ...] | None]
     gradients: frozenset[str]
@@ -47,18 +50,22 @@ class Words:
     tensor: str
     said: frozenset[str]
     made: frozenset[str] = frozenset()
+    sizes: Sequence[str] = SIZES
+    factors: Sequence[str] = ("1/n", "n", "1/(n - 1)", "n/(n - 1)", "(n - 1)", "2", "0.5", "1/n**2")
 
 
 def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:
     """Every change of one thing in ``statement``. ``show`` gives a node as the learner wrote it."""
     yield from _of_statements(statement, words, show)
+    yield from _throughout(statement, words)
     for spot in spots(statement):
         if spot.stored or _keeps(spot):
             continue
         for new, kind, text, cost in operations.changes(spot, words, show):
             if spot.loop and kind is Kind.place:
                 kind, text = Kind.missing_term, f"the loop does not come to all: {text}"
-            yield Edit(spot.put(new), spot.node, new, kind, text, cost)
+            unlikely = 1.5 if spot.length else 0
+            yield Edit(spot.put(new), spot.node, new, kind, text, cost + unlikely)
 
 
 def _keeps(spot: Spot) -> bool:
@@ -89,6 +96,32 @@ def _of_statements(
                     put([*before, after[0], inner, *after[1:]]), inner, after[0], Kind.overwritten,
                     "this statement and the next stand in the wrong order", 4,
                 )  # fmt: skip
+
+
+def _throughout(statement: ast.stmt, words: Words) -> Iterator[Edit]:
+    """A name exchanged for another wherever it stands: ``z * (1 - z)`` for ``p * (1 - p)``."""
+    if not isinstance(statement, ast.Assign | ast.AugAssign | ast.Return):
+        return
+    value = statement.value
+    if value is None:
+        return
+    read = Counter(n.id for n in ast.walk(value) if isinstance(n, ast.Name))
+    for old, count in read.items():
+        for new in words.floats if count > 1 and old in words.floats else ():
+            if new != old:
+                changed = _Renamed(old, named(new)).visit(copy.deepcopy(value))
+                whole = copy.copy(statement)
+                whole.value = changed
+                text = f"{old} is used where {new} belongs"
+                yield Edit(whole, value, changed, Kind.wrong_input, text, 2.3)
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, old: str, new: ast.expr) -> None:
+        self._old, self._new = old, new
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._new if node.id == self._old else node
 
 
 Changed = Iterator[tuple[ast.stmt, ast.AST, Kind, str, float]]
@@ -141,6 +174,12 @@ def _assigned(statement: ast.Assign, target: Any, show: Callable[[ast.AST], str]
     yield (
         ast.AugAssign(target, ast.Sub(), statement.value), statement, Kind.overwritten, text, 3
     )  # fmt: skip
+    if isinstance(target, ast.Subscript):
+        added = ast.Attribute(named(ast.unparse(target.value)), "index_add_", ast.Load())
+        call = ast.Call(added, [ast.Constant(0), target.slice, statement.value], [])
+        text = f"{name} is assigned (=), so of all that comes to one place only the last counts; " \
+               "index_add_ adds"  # fmt: skip
+        yield ast.Expr(call), statement, Kind.overwritten, text, 1.5
 
 
 def _exchanged(statement: ast.Assign, target: ast.Tuple, show: Callable[[ast.AST], str]) -> Changed:

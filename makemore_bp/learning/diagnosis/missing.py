@@ -29,8 +29,11 @@ def around(spot: Spot, words: Words, show: Show) -> Changes:
         yield ast.UnaryOp(ast.USub(), node), Kind.sign, text, 2.5
     if isinstance(node, ast.Constant) or spot.exponent:
         return
-    if not is_number(node):
+    if not is_number(node, words.sizes):
         yield turned(node), Kind.transposed, f"{show(node)} is not transposed", 2.5
+        last = ast.Attribute(node, "mT", ast.Load())
+        text = f"the last two axes of {show(node)} are not exchanged"
+        yield last, Kind.transposed, text, 2.7
         yield from calls.around(spot, words, show)
         epsilon = ast.BinOp(node, ast.Add(), ast.Constant(EPS))
         text = f"epsilon is not added to {show(node)}, as the forward pass does"
@@ -48,7 +51,7 @@ def _factors(spot: Spot, words: Words, show: Show) -> Changes:
         if "n - 1" in shown:
             text += ". This is Bessel's correction: the forward pass divides by n - 1"
         yield ast.BinOp(node, ast.Mult(), number), Kind.factor, text, 3
-    if is_number(node):
+    if is_number(node, words.sizes):
         return
     for name in words.floats:
         cost = 3.0 if name in words.said or name in words.gradients else 3.3
@@ -62,8 +65,8 @@ def _factors(spot: Spot, words: Words, show: Show) -> Changes:
 
 
 def _plain_factors(words: Words) -> Iterator[tuple[ast.expr, str]]:
-    for text in ("1/n", "n", "1/(n - 1)", "n/(n - 1)", "(n - 1)", "2", "0.5", "1/n**2"):
-        if "n" not in text or "n" in words.integers:
+    for text in words.factors:
+        if "n" not in words.sizes or "n" not in text or "n" in words.integers:
             yield ast.parse(text, mode="eval").body, text
 
 

@@ -119,10 +119,11 @@ def _off(case: Case, terms: Mapping[str, Tensor], what: Callable[[str], str]) ->
     found = combination(case.value, full)
     if found is None:
         return
-    off = [(c, name) for c, name in zip(found, terms, strict=True) if abs(c - 1) > 1e-6]
+    sure = 1e-6 if case.value.dtype == torch.float64 else 1e-4
+    off = [(c, name) for c, name in zip(found, terms, strict=True) if abs(c - 1) > sure]
     if len(off) == 1:
         c, name = off[0]
-        if abs(c) < 1e-6:
+        if abs(c) < sure:
             yield Kind.missing_term, f"{what(name)} is left out"
         else:
             yield factor_text(c, case.sizes, what(name))

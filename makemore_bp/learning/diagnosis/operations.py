@@ -10,7 +10,6 @@ from makemore_bp.learning.diagnosis import calls, missing
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.parentheses import regrouped
 from makemore_bp.learning.diagnosis.shapes import (
-    SIZES,
     is_epsilon,
     is_number,
     is_size,
@@ -57,10 +56,14 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
             return
     elif isinstance(node, ast.Subscript):
         yield from _subscript(spot, node, words, show)
+    elif isinstance(node, ast.Compare):
+        yield from _comparison(spot, node, show)
     elif isinstance(node, ast.Tuple):
         yield from _tuple(spot, node, show)
     elif isinstance(node, ast.Slice):
         yield from _slice(node, words)
+    if isinstance(node, ast.Attribute | ast.Subscript) and not spot.called:
+        yield from _member(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
         parent = spot.parent
         handed = isinstance(parent, ast.Return | ast.Tuple) and isinstance(node, ast.Name)
@@ -113,11 +116,11 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
         return
     if spot.index and isinstance(value, int):
         for name in words.integers:
-            if name not in SIZES:
+            if name not in words.sizes:
                 text = f"the index {value} is always the same one where {name} belongs"
                 yield named(name), Kind.place, text, 1.9
         for other in (value + 1, value - 1, 0, 1, 2):
-            if other != value and other >= 0:
+            if other != value and other >= (-1 if spot.loop else 0):
                 text = f"the index {value} is off"
                 yield ast.Constant(other), Kind.place, text, 2
         return
@@ -127,7 +130,7 @@ def _constant(spot: Spot, node: ast.Constant, words: Words) -> Changes:
             yield ast.Constant(number), *_number(spot, value, number)
     if not spot.exponent and not spot.index:
         for name in words.integers:
-            if name in SIZES:
+            if name in words.sizes:
                 text = f"the number {value:g} stands where {name} belongs"
                 yield named(name), Kind.factor, text, 2.5
 
@@ -155,7 +158,7 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
     if spot.called:
         return
     old = node.id
-    if old in SIZES:
+    if old in words.sizes:
         yield from _size(old, words)
         return
     pool = words.integers if old in words.integers else words.floats
@@ -172,9 +175,38 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
         if isinstance(spot.parent, ast.Tuple):
             text = f"{old} says which rows, where every row has its turn"
             yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2.3
+        for step, op in (("+ 1", ast.Add()), ("- 1", ast.Sub())):
+            text = f"{old} stands where {old} {step} belongs: it is one off"
+            beside = isinstance(spot.parent, ast.BinOp)
+            if not beside and not isinstance(spot.parent, ast.Call) and old in words.integers:
+                yield ast.BinOp(node, op, ast.Constant(1)), Kind.place, text, 2.3
         return
+    mask = ast.Compare(node, [ast.Gt()], [ast.Constant(0)])
+    text = f"{old} itself is used where its sign, {old} > 0, belongs (the slope of relu)"
+    yield mask, Kind.operation, text, 2.7
     text = f"the start {old} is not zero: what is added to it is added to its own values"
     yield torch_call("zeros_like", node), Kind.start, text, 3
+
+
+def _member(node: ast.Attribute | ast.Subscript, words: Words) -> Changes:
+    """``self.z`` for ``self.value``, ``p["W1"]`` for ``p["W2"]``."""
+    old = ast.unparse(node)
+    for name in words.floats if old in words.floats else ():
+        if name != old:
+            text = f"{old} is used where {name} belongs"
+            yield named(name), Kind.wrong_input, text, 2.2
+
+
+_OTHER_WAY = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
+              ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}  # fmt: skip
+
+
+def _comparison(spot: Spot, node: ast.Compare, show: Show) -> Changes:
+    other = _OTHER_WAY.get(type(node.ops[0]))
+    if other is not None and len(node.ops) == 1:
+        changed = ast.Compare(node.left, [other()], node.comparators)
+        text = f"the comparison {show(node)} is the wrong way round"
+        yield changed, _number_or(Kind.operation, spot), text, 2
 
 
 def _alike(one: str, other: str, words: Words) -> bool:
@@ -186,7 +218,7 @@ def _alike(one: str, other: str, words: Words) -> bool:
 def _size(old: str, words: Words) -> Changes:
     less = ast.BinOp(named(old), ast.Sub(), ast.Constant(1))
     yield less, Kind.factor, f"{old} stands where {old} - 1 belongs. {BESSEL}", 2
-    for name in SIZES:
+    for name in words.sizes:
         if name != old and name in words.integers:
             text = f"{old} stands where {name} belongs"
             yield named(name), Kind.factor, text, 2.2 if name in words.said else 2.4
@@ -209,13 +241,13 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
     left, right, op = node.left, node.right, node.op
     for other in (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult):
         if not isinstance(op, other | ast.Pow | ast.Mod | ast.FloorDiv):
-            yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, show)
+            yield ast.BinOp(left, other(), right), *_other_operator(spot, node, other, words, show)
     if isinstance(op, ast.Add | ast.Sub) and isinstance(right, ast.Constant):
         factor = f"{'-' if isinstance(op, ast.Sub) else ''}{show(right)}"
         product = ast.BinOp(left, ast.Mult(), ast.parse(factor, mode="eval").body)
         text = f"{show(right)} is {_OPERATORS[type(op)][1]} where {factor} must be multiplied in"
         yield product, Kind.operation, text, 2.4
-    yield from _left_out(spot, node, show)
+    yield from _left_out(spot, node, words, show)
     yield from regrouped(node, show)
     if isinstance(op, ast.Sub | ast.Div | ast.Pow):
         text = f"the two sides of {show(node)} are exchanged"
@@ -234,11 +266,12 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         yield ast.BinOp(turned(right), op, left), Kind.transposed, text, 2.6
     if isinstance(op, ast.Pow):
         yield from _slope_of_power(node, show)
+    yield from _other_slope(node, show)
     yield from _another_slope(node, show)
 
 
 def _other_operator(
-    spot: Spot, node: ast.BinOp, other: type, show: Show
+    spot: Spot, node: ast.BinOp, other: type, words: Words, show: Show
 ) -> tuple[Kind, str, float]:
     right = show(node.right)
     old, new = type(node.op), other
@@ -250,17 +283,17 @@ def _other_operator(
         done = "divided by" if old is ast.Div else "multiplied by"
         must = "multiplied by it" if old is ast.Div else "divided by it"
         text = f"{show(node.left)} is {done} {right} where it must be {must}"
-        plain = is_number(node.right)
+        plain = is_number(node.right, words.sizes)
         return (Kind.factor if plain else Kind.operation), text, 1.9
     text = f"{show(node)} has {_OPERATORS[old][0]} where {_OPERATORS[new][0]} belongs"
     return _number_or(Kind.operation, spot), text, 2.5
 
 
-def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
+def _left_out(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes:
     """One of the two sides does not belong."""
     left, right, op = node.left, node.right, node.op
     minus_one = isinstance(right, ast.Constant) and right.value == 1
-    if isinstance(op, ast.Sub) and minus_one and is_size(left):
+    if isinstance(op, ast.Sub) and minus_one and is_size(left, words.sizes):
         text = f"{show(node)} stands where {show(left)} belongs. {BESSEL}"
         kind = Kind.place if spot.index else Kind.factor
         if spot.index:
@@ -272,20 +305,25 @@ def _left_out(spot: Spot, node: ast.BinOp, show: Show) -> Changes:
     for kept, gone in ((left, right), (right, left)):
         if isinstance(op, ast.Div | ast.Pow | ast.Mod | ast.FloorDiv) and kept is right:
             continue
-        yield kept, *_too_much(spot, op, gone, show)
+        yield kept, *_too_much(spot, op, gone, words, show)
     if isinstance(op, ast.Sub):
         negative = ast.UnaryOp(ast.USub(), right)
-        yield negative, *_too_much(spot, op, left, show)
-    if isinstance(op, ast.Div) and not is_number(left):
-        yield ast.BinOp(ast.Constant(1.0), op, right), *_too_much(spot, ast.Mult(), left, show)
+        yield negative, *_too_much(spot, op, left, words, show)
+    if isinstance(op, ast.Div) and not is_number(left, words.sizes):
+        yield (
+            ast.BinOp(ast.Constant(1.0), op, right),
+            *_too_much(spot, ast.Mult(), left, words, show),
+        )
 
 
-def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple[Kind, str, float]:
+def _too_much(
+    spot: Spot, op: ast.operator, gone: ast.expr, words: Words, show: Show
+) -> tuple[Kind, str, float]:
     what = show(gone)
     if (
         isinstance(op, ast.Add | ast.Sub)
         and isinstance(spot.node, ast.expr)
-        and is_number(spot.node)
+        and is_number(spot.node, words.sizes)
     ):
         return Kind.factor, f"{what} does not belong in the number {show(spot.node)}", 2
     if isinstance(spot.parent, ast.Compare):
@@ -298,7 +336,7 @@ def _too_much(spot: Spot, op: ast.operator, gone: ast.expr, show: Show) -> tuple
         return Kind.extra_term, f"the term {what} does not belong there", 1.95
     if isinstance(op, ast.Pow):
         return Kind.operation, f"the exponent {what} does not belong there", 2
-    if is_number(gone):
+    if is_number(gone, words.sizes):
         done = "the division by " if isinstance(op, ast.Div) else "the factor "
         return Kind.factor, f"{done}{what} does not belong there", 2
     if isinstance(op, ast.Mod | ast.FloorDiv):
@@ -315,6 +353,23 @@ def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
     power = ast.BinOp(node.left, ast.Pow(), exponent)
     text = f"the exponent {show(node.right)} must be lowered by one"
     yield power, Kind.missing_factor, text, 3
+
+
+def _other_slope(node: ast.BinOp, show: Show) -> Changes:
+    """g * x * (1 - x), with the slope of a sigmoid, where 1 - x**2, that of tanh, belongs."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=rest, op=ast.Mult(), right=x),
+            op=ast.Mult(),
+            right=ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Sub(), right=same),
+        ) if ast.dump(x) == ast.dump(same):
+            square = ast.BinOp(x, ast.Pow(), ast.Constant(2))
+            slope = ast.BinOp(ast.Constant(1), ast.Sub(), square)
+            text = (
+                f"{show(x)} * {show(node.right)} is the slope of a sigmoid, where that of tanh, "
+                f"1 - {show(x)}**2, belongs"
+            )
+            yield ast.BinOp(rest, ast.Mult(), slope), Kind.operation, text, 2.3
 
 
 _SLOPES = {
@@ -355,7 +410,7 @@ def _plainly(node: ast.AST) -> str:
 def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:
     if isinstance(node.value, ast.Name) and node.value.id in words.integers:
         for name in words.integers:
-            if name != node.value.id and name not in SIZES:
+            if name != node.value.id and name not in words.sizes:
                 text = f"{show(node)} is used where {name} belongs"
                 yield named(name), Kind.place, text, 2.5
                 yield from _other_places(node, name, words, show)
@@ -374,7 +429,7 @@ def _other_places(node: ast.Subscript, other: str, words: Words, show: Show) -> 
     """Yb[k] for Xb[k, j]."""
     text = f"{show(node)} is used where an entry of {other} belongs"
     for name in words.integers:
-        if name not in SIZES:
+        if name not in words.sizes:
             both = ast.Tuple([node.slice, named(name)], ast.Load())
             yield ast.Subscript(named(other), both, node.ctx), Kind.place, text, 2.6
 
@@ -394,7 +449,7 @@ def _slice(node: ast.Slice, words: Words) -> Changes:
     if node.upper is not None and node.lower is None:
         text = f"the slice up to {ast.unparse(node.upper)} is the same one every time"
         for name in words.integers:
-            if name not in SIZES:
+            if name not in words.sizes:
                 first = ast.BinOp(named(name), ast.Mult(), node.upper)
                 last = ast.BinOp(first, ast.Add(), node.upper)
                 yield ast.Slice(first, last), Kind.place, text, 2.1

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import ast
-import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-from makemore_bp.learning.blocks import Unit
-from makemore_bp.learning.diagnosis.compare import scale
 from makemore_bp.learning.diagnosis.edits import Edit, Words, edits
 from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind, Repair
-from makemore_bp.learning.diagnosis.replay import Bench, Change
-from makemore_bp.learning.places import tensor_meant
-from makemore_bp.learning.trace import RETURNED
+from makemore_bp.learning.diagnosis.replay import Change
+from makemore_bp.learning.diagnosis.walk import exchanged
+from makemore_bp.learning.trace import RETURNED, Source
 
 # Of processor time, so that a busy machine finds the same.
 SECONDS = 3.0  # for one gradient
@@ -44,20 +40,33 @@ class Found:
         return self.edit.cost, len(old) - len(new) if new in old else len(new), self.order
 
 
+class Bench(Protocol):
+    """The statements that make a gradient."""
+
+    source: Source
+
+    @property
+    def nodes(self) -> Sequence[Any]:
+        """Them, in the order of execution, each with its ``node``."""
+        ...
+
+    def words(self, site: ast.stmt, unit: Any) -> Words:
+        """The names that may stand in a statement."""
+        ...
+
+
+Run = Callable[..., Tensor | None]
+
+
 class Repairs:
     """The search for a repair of one gradient."""
 
-    def __init__(
-        self,
-        bench: Bench,
-        world: Mapping[str, Tensor],
-        accepts: Callable[[Tensor | None], bool],
-    ) -> None:
-        """``accepts`` says whether a value is what the gradient should be in ``world``."""
-        self._bench, self._world, self._accepts = bench, world, accepts
-        self._source = source = bench.source
+    def __init__(self, bench: Bench, run: Run, accepts: Callable[[Tensor | None], bool]) -> None:
+        """``run`` runs the statements with changes; ``accepts`` says whether what they then give is
+        what the gradient should be."""
+        self._bench, self._run, self._accepts = bench, run, accepts
+        self._source = bench.source
         self._deadline = time.process_time() + SECONDS
-        self._said = frozenset(_said(source.tree))
 
     def best(self) -> Found | None:
         """The likeliest single change that makes the gradient true."""
@@ -77,7 +86,7 @@ class Repairs:
         found = []
         for order, (site, unit) in enumerate(self._sites()):
             shared = self._shared(site)
-            for edit in edits(site, self._words(site, unit), self._shown):
+            for edit in edits(site, self._bench.words(site, unit), self._shown):
                 found.append(Found(replace(edit, cost=edit.cost + shared), site, order))
         return sorted((*found, *self._superfluous()), key=lambda each: each.edit.cost)
 
@@ -86,7 +95,7 @@ class Repairs:
         units = [unit for unit in self._bench.nodes if isinstance(unit.node, ast.AugAssign)]
         for order, unit in enumerate(units):
             text = f"this line does not belong there: {self._shown(unit.node)}"
-            scales = isinstance(unit.node.op, ast.Mult | ast.Div)  # type: ignore[attr-defined]
+            scales = isinstance(unit.node.op, ast.Mult | ast.Div)
             kind = Kind.factor if scales else Kind.extra_term
             edit = Edit(ast.Pass(), unit.node, None, kind, text, 2.4)
             yield Found(edit, unit.node, order)
@@ -106,7 +115,7 @@ class Repairs:
             if time.process_time() > deadline:
                 return None
             changes = self._both(one, other)
-            if changes and self._accepts(self._bench.run(self._world, *changes)):
+            if changes and self._accepts(self._run(*changes)):
                 return one, other
         return None
 
@@ -120,15 +129,14 @@ class Repairs:
         return (_change(one.site, merged),) if merged is not None else ()
 
     def _makes_true(self, found: Found) -> bool:
-        return self._accepts(
-            self._bench.run(self._world, _change(found.site, found.edit.statement))
-        )
+        return self._accepts(self._run(_change(found.site, found.edit.statement)))
 
-    def _sites(self) -> Iterator[tuple[ast.stmt, Unit]]:
+    def _sites(self) -> Iterator[tuple[ast.stmt, Any]]:
         """The statements that make the gradient, the last first, and the functions they call."""
         units = list(reversed(self._bench.nodes))
         for unit in units:
-            if RETURNED not in unit.reads | unit.changes:  # which the script does not have
+            names = {node.id for node in ast.walk(unit.node) if isinstance(node, ast.Name)}
+            if RETURNED not in names:  # that is none of the script's own statements
                 yield unit.node, unit
         pending = [(unit.node, unit) for unit in units]
         seen: set[ast.stmt] = set()
@@ -153,13 +161,11 @@ class Repairs:
     @cached_property
     def _defined(self) -> dict[tuple[str, str], ast.FunctionDef]:
         """Functions and methods, by class (or "") and name."""
-        found: dict[tuple[str, str], ast.FunctionDef] = {}
-        for node in ast.walk(self._source.tree):
-            if isinstance(node, ast.FunctionDef):
-                around = self._source.parents.get(node)
-                owner = around.name if isinstance(around, ast.ClassDef) else ""
-                found[owner, node.name] = node
-        return found
+        nodes = list(ast.walk(self._source.tree))
+        methods = {method: node.name for node in nodes if isinstance(node, ast.ClassDef)
+                   for method in node.body}  # fmt: skip
+        return {(methods.get(node, ""), node.name): node
+                for node in nodes if isinstance(node, ast.FunctionDef)}  # fmt: skip
 
     @cached_property
     def _objects(self) -> dict[str, str]:
@@ -170,42 +176,6 @@ class Repairs:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=of))):
                     found[name] = of
         return found
-
-    def _words(self, site: ast.stmt, unit: Unit) -> Words:
-        names = unit.before.names
-        own = self._bench.place.root
-        inner = [
-            node.id
-            for node in ast.walk(site)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            if node.id != own and not self._is_zero(node.id)
-        ]
-        if isinstance(site, ast.FunctionDef):
-            inner += [argument.arg for argument in site.args.args]
-        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
-        integers = [n for n, v in names.items() if _is_integer(v)]
-        tensors = self._bench.truth.gradients
-        return Words(
-            floats={n: tuple(names[n].shape) if n in floats else None for n in (*floats, *inner)},
-            gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
-            integers=list(dict.fromkeys([*inner, *integers])),
-            tensor=self._bench.tensor,
-            said=self._said,
-            made=frozenset(n for each in self._bench.nodes for n in each.changes)
-            - self._bench.truth.tensors.keys(),
-        )
-
-    def _says_something(self, name: str, value: Any) -> bool:
-        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            return False
-        return not self._is_zero(name)
-
-    def _is_zero(self, name: str) -> bool:
-        """Whether a name means a gradient that is zero in truth."""
-        truth = self._bench.truth
-        tensor = tensor_meant(name, truth.gradients)
-        return tensor is not None and scale(truth.gradients[tensor]) <= truth.noise(tensor)
 
     def _shown(self, node: ast.AST) -> str:
         text = self._source.segment(node) if hasattr(node, "lineno") else ""
@@ -257,21 +227,6 @@ def _starts_a_sentence(text: str) -> bool:
     )  # fmt: skip
 
 
-def _said(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name):
-                yield name
-            case ast.Subscript(slice=ast.Constant(value=str(key))):
-                yield f'"{key}"'
-
-
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return not value.is_floating_point() and value.dtype != torch.bool
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _merged(one: Found, other: Found) -> ast.stmt | None:
     """Both changes in one statement, if neither lies inside the other."""
     if other.edit.new is None or isinstance(other.edit.old, ast.stmt):
@@ -279,28 +234,5 @@ def _merged(one: Found, other: Found) -> ast.stmt | None:
     old, new = other.edit.old, other.edit.new
     if new is None or isinstance(old, ast.stmt):
         return None
-    merged: ast.stmt | None = _exchanged(one.edit.statement, old, new)
+    merged: ast.stmt | None = exchanged(one.edit.statement, old, new)
     return merged
-
-
-def _exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:
-    """``tree`` with the node ``old`` exchanged; None if it is not in there."""
-    if tree is old:
-        return new
-    for name, value in ast.iter_fields(tree):
-        for position, part in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(part, ast.AST):
-                inner = _exchanged(part, old, new)
-                if inner is not None:
-                    return _with(tree, name, position, inner)
-    return None
-
-
-def _with(tree: ast.AST, name: str, position: int, inner: ast.AST) -> ast.AST:
-    changed = copy.copy(tree)
-    value = getattr(tree, name)
-    if isinstance(value, list):
-        setattr(changed, name, [*value[:position], inner, *value[position + 1 :]])
-    else:
-        setattr(changed, name, inner)
-    return changed

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from makemore_bp.learning.blocks import Blocks, Home, Unit
 from makemore_bp.learning.diagnosis.compare import scale
+from makemore_bp.learning.diagnosis.edits import Words
 from makemore_bp.learning.diagnosis.world import (
     AS_READ,
     Given,
@@ -30,7 +31,7 @@ from makemore_bp.learning.diagnosis.world import (
     near,
     private,
 )
-from makemore_bp.learning.places import Place, places
+from makemore_bp.learning.places import Place, places, tensor_meant
 from makemore_bp.learning.source import changed_by_name
 from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
@@ -117,6 +118,47 @@ class Bench:
         """The statements as the learner wrote them."""
         return "\n".join(self.source.segment(unit.node) for unit in self.nodes)
 
+    def words(self, site: ast.stmt, unit: Unit) -> Words:
+        """The names that may stand in a statement."""
+        names = unit.before.names
+        own = self.place.root
+        inner = [
+            node.id
+            for node in ast.walk(site)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if node.id != own and not self._is_zero(node.id)
+        ]
+        if isinstance(site, ast.FunctionDef):
+            inner += [argument.arg for argument in site.args.args]
+        floats = [n for n, v in names.items() if n != own and self._says_something(n, v)]
+        integers = [n for n, v in names.items() if _is_integer(v)]
+        tensors = self.truth.gradients
+        return Words(
+            floats={n: tuple(names[n].shape) if n in floats else None for n in (*floats, *inner)},
+            gradients=frozenset(n for n in floats if tensor_meant(n, tensors) and n != own),
+            integers=list(dict.fromkeys([*inner, *integers])),
+            tensor=self.tensor,
+            said=self._said,
+            made=frozenset(n for each in self.nodes for n in each.changes)
+            - self.truth.tensors.keys(),
+        )
+
+    def _says_something(self, name: str, value: Any) -> bool:
+        """Whether a name holds floating numbers that are not zero in truth, where all repairs."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return False
+        return not self._is_zero(name)
+
+    def _is_zero(self, name: str) -> bool:
+        """Whether a name means a gradient that is zero in truth."""
+        gradients = self.truth.gradients
+        tensor = tensor_meant(name, gradients)
+        return tensor is not None and scale(gradients[tensor]) <= self.truth.noise(tensor)
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        return frozenset(_words(self.source.tree))
+
     @cached_property
     def random(self) -> Mapping[str, Tensor]:
         """A world of random gradients, in which a gradient that is zero in truth is not."""
@@ -157,7 +199,7 @@ class Bench:
         made: dict[str, Any] = {}
         for index in self.history if changes else self.plan:
             names = self._names(index, world, made, given)
-            if not _execute(self._statements(index, changes), names):
+            if not execute(self._statements(index, changes), names):
                 return None
             unit = self.block.units[index]
             own = unit.changes - self._others(unit) - {self.place.root}
@@ -338,6 +380,21 @@ def _with_methods(node: ast.ClassDef, new: Mapping[ast.stmt, ast.stmt]) -> ast.C
     return changed
 
 
+def _words(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name):
+                yield name
+            case ast.Subscript(slice=ast.Constant(value=str(key))):
+                yield f'"{key}"'
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() and value.dtype != torch.bool
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _rebind(names: dict[str, Any]) -> None:
     """Lets the learner's functions read the names of this world and not those of the script."""
     for name, value in names.items():
@@ -404,7 +461,7 @@ def _setting(name: str, tensor: str, at: ast.stmt) -> ast.stmt:
     return ast.fix_missing_locations(ast.copy_location(statement, at))
 
 
-def _execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
+def execute(statements: list[ast.stmt], names: dict[str, Any]) -> bool:
     """Runs statements of the learner's, possibly with one thing changed; False if they fail."""
     try:
         code = compile(ast.Module(statements, []), "<again>", "exec", dont_inherit=True)

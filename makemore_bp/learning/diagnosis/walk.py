@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from makemore_bp.learning.diagnosis.shapes import is_length
+
 REDUCTIONS = {"sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "softmax",
               "log_softmax", "argmax", "norm", "logsumexp", "cumsum"}  # fmt: skip
 
@@ -29,6 +31,7 @@ class Spot:
     called: bool = False
     stored: bool = False
     loop: bool = False
+    length: bool = False
 
 
 def spots(statement: ast.stmt) -> Iterator[Spot]:
@@ -76,6 +79,7 @@ def _spot(part: ast.expr, put: Any, parent: ast.AST, field: str, around: Spot) -
         or (isinstance(getattr(parent, "ctx", None), ast.Store) and field == "value")
         or (isinstance(parent, ast.Attribute) and parent.attr.endswith("_")),
         loop=around.loop or (isinstance(parent, ast.For) and field == "iter"),
+        length=around.length or is_length(parent),
     )  # fmt: skip
 
 
@@ -120,3 +124,26 @@ def _exchanging(node: ast.AST, name: str, put: Any) -> Callable[[list[ast.stmt]]
         return put(changed)
 
     return exchange
+
+
+def exchanged(tree: Any, old: ast.AST, new: ast.AST) -> Any:
+    """``tree`` with the node ``old`` exchanged; None if it is not in there."""
+    if tree is old:
+        return new
+    for name, value in ast.iter_fields(tree):
+        for position, part in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(part, ast.AST):
+                inner = exchanged(part, old, new)
+                if inner is not None:
+                    return _with(tree, name, position, inner)
+    return None
+
+
+def _with(tree: ast.AST, name: str, position: int, inner: ast.AST) -> ast.AST:
+    changed = copy.copy(tree)
+    value = getattr(tree, name)
+    if isinstance(value, list):
+        setattr(changed, name, [*value[:position], inner, *value[position + 1 :]])
+    else:
+        setattr(changed, name, inner)
+    return changed

@@ -1,53 +1,31 @@
-"""The page as one HTML file that asks nobody for anything."""
+"""The page of a pass as one HTML file."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections import Counter
-from html import escape
 from pathlib import Path
 
-from makemore_bp import __version__
 from makemore_bp.learning.page.graph import MARKS, graph
 from makemore_bp.learning.page.model import Pass
 from makemore_bp.learning.page.numbers import encoded
 from makemore_bp.learning.page.panel import MEANINGS, panels, paragraph
-from makemore_bp.text import visible
+from makemore_bp.pages import document as pages
+from makemore_bp.pages.document import GENERATOR, text
 
-MARK = '<meta name="generator" content="makemore-bp'  # what a page of ours begins with
 _HERE = Path(__file__).parent
 
 
 def document(shown: Pass) -> str:
     """The whole file."""
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
-    title = escape(visible(shown.title, 300))
-    data = json.dumps(encoded(shown)).replace("<", "\\u003c")
-    kind = "check" if shown.own else "walk"
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'{MARK} {__version__}">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{style}</style>\n'
-        f'</head>\n<body class="{kind}">\n'
-        f"<header class=top><h1>{title}</h1>{_summary(shown)}</header>\n"
+    style, script = ((_HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    body = (
+        f"<header class=top><h1>{text(shown.title, 300)}</h1>{_summary(shown)}</header>\n"
         f'<main><div class="picture">{_legend(shown)}{graph(shown)}</div>\n'
         f'<div class="panels">{_buttons()}{panels(shown)}</div></main>\n'
-        f"<footer>makemore-bp {escape(__version__)}. {_keys()}</footer>\n"
-        f'<script type="application/json" id="numbers">{data}</script>\n'
-        f"<script>{script}</script>\n</body>\n</html>\n"
+        f"<footer>{GENERATOR}. {_keys()}</footer>\n"
     )
-
-
-def _policy(script: str) -> str:
-    """Only this very script runs, and nothing can be fetched."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    styles = "style-src 'unsafe-inline'; img-src data:"
-    return f"default-src 'none'; {styles}; script-src 'sha256-{digest}'"
+    kind = "check" if shown.own else "walk"
+    return pages.document(shown.title, body, style, script, encoded(shown), kind)
 
 
 def _summary(shown: Pass) -> str:

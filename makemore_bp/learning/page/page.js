@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const numbers = JSON.parse(document.getElementById("numbers").textContent);
+  const numbers = JSON.parse(document.getElementById("data").textContent);
   const panels = [...document.querySelectorAll(".panel")];
   const names = panels.map((panel) => panel.dataset.name);
   const boxes = new Map([...document.querySelectorAll(".box")]

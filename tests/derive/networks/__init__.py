@@ -1,4 +1,4 @@
-"""Twenty networks that are not the lecture's, each with a right backward pass and five wrong ones.
+"""Forty networks that are not the lecture's, each with a right backward pass and five wrong ones.
 
 `cases()` yields them; verify.py holds all of them against autograd.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import larger, simple
+from . import further, further_loops, larger, simple
 from .network import Network, NetworkCase, variants
 
 __all__ = ["NETWORKS", "Network", "NetworkCase", "cases"]
 
-NETWORKS: tuple[Network, ...] = (*simple.NETWORKS, *larger.NETWORKS)
+NETWORKS: tuple[Network, ...] = (
+    *simple.NETWORKS,
+    *larger.NETWORKS,
+    *further.NETWORKS,
+    *further_loops.NETWORKS,
+)
 
 
 def cases() -> Iterator[NetworkCase]:

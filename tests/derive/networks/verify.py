@@ -23,7 +23,7 @@ from ...learning.unseen.verify import statements
 from . import cases
 from .network import NetworkCase
 
-MADE = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.full, torch.eye}
+MADE = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.full, torch.eye, torch.tensor}
 
 
 class Tracked(TorchFunctionMode):
