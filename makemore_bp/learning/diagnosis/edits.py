@@ -41,17 +41,17 @@ class Words:
     """The names that may stand in a statement: tensors of floating numbers (the gradients among
     them) with their shapes where they are known, what may be an index, and the tensor whose
     gradient is made; ``said`` are the names that the script uses at all, and the keys that it
-    writes in brackets, in double quotes; sizes: the names of plain numbers; factors: numbers that
-    may be missing as factors; made: what the statements make on the way."""
+    writes in brackets, in double quotes; made: what the statements make on the way; sizes: the
+    names of plain numbers; factors: numbers that may be missing as factors."""
 
     floats: Mapping[str, tuple[int, ...] | None]
     gradients: frozenset[str]
     integers: Sequence[str]
     tensor: str
     said: frozenset[str]
+    made: frozenset[str] = frozenset()
     sizes: Sequence[str] = SIZES
     factors: Sequence[str] = ("1/n", "n", "1/(n - 1)", "n/(n - 1)", "(n - 1)", "2", "0.5", "1/n**2")
-    made: frozenset[str] = frozenset()
 
 
 def edits(statement: ast.stmt, words: Words, show: Callable[[ast.AST], str]) -> Iterator[Edit]:

@@ -172,14 +172,14 @@ def _name(spot: Spot, node: ast.Name, words: Words) -> Changes:
             unlikely = 0.4 if old in words.made else 0 if _alike(old, name, words) else 0.3
             yield named(name), kind, text, cost + unlikely
     if spot.index:
+        if isinstance(spot.parent, ast.Tuple):
+            text = f"{old} says which rows, where every row has its turn"
+            yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2.3
         for step, op in (("+ 1", ast.Add()), ("- 1", ast.Sub())):
             text = f"{old} stands where {old} {step} belongs: it is one off"
             beside = isinstance(spot.parent, ast.BinOp)
             if not beside and not isinstance(spot.parent, ast.Call) and old in words.integers:
                 yield ast.BinOp(node, op, ast.Constant(1)), Kind.place, text, 2.3
-        if isinstance(spot.parent, ast.Tuple):
-            text = f"{old} says which rows, where every row has its turn"
-            yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2.3
         return
     mask = ast.Compare(node, [ast.Gt()], [ast.Constant(0)])
     text = f"{old} itself is used where its sign, {old} > 0, belongs (the slope of relu)"

@@ -16,7 +16,7 @@ from makemore_bp.learning.diagnosis.edits import Edit, Words, edits
 from makemore_bp.learning.diagnosis.kinds import Diagnosis, Kind, Repair
 from makemore_bp.learning.diagnosis.replay import Change
 from makemore_bp.learning.diagnosis.walk import exchanged
-from makemore_bp.learning.trace import Source
+from makemore_bp.learning.trace import RETURNED, Source
 
 # Of processor time, so that a busy machine finds the same.
 SECONDS = 3.0  # for one gradient
@@ -135,7 +135,9 @@ class Repairs:
         """The statements that make the gradient, the last first, and the functions they call."""
         units = list(reversed(self._bench.nodes))
         for unit in units:
-            yield unit.node, unit
+            names = {node.id for node in ast.walk(unit.node) if isinstance(node, ast.Name)}
+            if RETURNED not in names:  # that is none of the script's own statements
+                yield unit.node, unit
         pending = [(unit.node, unit) for unit in units]
         seen: set[ast.stmt] = set()
         while pending:
@@ -166,13 +168,11 @@ class Repairs:
     @cached_property
     def _defined(self) -> dict[tuple[str, str], ast.FunctionDef]:
         """Functions and methods, by class (or "") and name."""
-        found: dict[tuple[str, str], ast.FunctionDef] = {}
-        for node in ast.walk(self._source.tree):
-            if isinstance(node, ast.FunctionDef):
-                around = self._source.parents.get(node)
-                owner = around.name if isinstance(around, ast.ClassDef) else ""
-                found[owner, node.name] = node
-        return found
+        nodes = list(ast.walk(self._source.tree))
+        methods = {method: node.name for node in nodes if isinstance(node, ast.ClassDef)
+                   for method in node.body}  # fmt: skip
+        return {(methods.get(node, ""), node.name): node
+                for node in nodes if isinstance(node, ast.FunctionDef)}  # fmt: skip
 
     @cached_property
     def _objects(self) -> dict[str, str]:

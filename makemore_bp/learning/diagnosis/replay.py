@@ -157,7 +157,7 @@ class Bench:
 
     @cached_property
     def _said(self) -> frozenset[str]:
-        return frozenset(_said(self.source.tree))
+        return frozenset(_words(self.source.tree))
 
     @cached_property
     def random(self) -> Mapping[str, Tensor]:
@@ -380,19 +380,19 @@ def _with_methods(node: ast.ClassDef, new: Mapping[ast.stmt, ast.stmt]) -> ast.C
     return changed
 
 
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return not value.is_floating_point() and value.dtype != torch.bool
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _said(tree: ast.AST) -> Iterator[str]:
+def _words(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name):
                 yield name
             case ast.Subscript(slice=ast.Constant(value=str(key))):
                 yield f'"{key}"'
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() and value.dtype != torch.bool
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _rebind(names: dict[str, Any]) -> None:
