@@ -140,4 +140,15 @@ op_by_op = Stage(
         dlogit_maxes,
         dlogits,
     ),
+    rounding={
+        "probs": (
+            "autograd divides, dlogprobs / probs, with one rounding; (1.0 / probs) * dlogprobs "
+            "rounds twice and differs in the last bit where 1/n is not a power of two"
+        ),
+        "counts_sum": (
+            "autograd's backward of counts_sum**-1 is the power -counts_sum**-2; a division such "
+            "as -1.0 / counts_sum**2 rounds differently in the last bit"
+        ),
+    },
+    zero={"logit_maxes": "a constant taken off a whole row cancels in the softmax"},
 )

@@ -97,7 +97,12 @@ def db2(dlogits: Tensor) -> Tensor:
     return dlogits.sum(0)
 
 
-hidden = Stage("Hidden layer: linear", forward_hidden, backward=(dembcat, dW1, db1))
+hidden = Stage(
+    "Hidden layer: linear",
+    forward_hidden,
+    backward=(dembcat, dW1, db1),
+    zero={"b1": "b1 shifts a whole column, and batchnorm takes the column's mean out again"},
+)
 output = Stage(
     "Output layer: linear",
     forward_output,

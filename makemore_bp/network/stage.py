@@ -20,7 +20,7 @@ rounding of every operation, and prints the equations. So a stage is written lik
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from inspect import signature
 from operator import itemgetter
@@ -45,6 +45,8 @@ class Stage:
     op_by_op: the same mathematics with one operation a line; None if the stage is that itself.
     gain: what the weights before it are drawn with, so that its outputs neither fade nor swell.
     way: what tells its rules from another stage's where both give one gradient.
+    rounding: for a tensor whose gradient a right line may round otherwise than PyTorch, why.
+    zero: for a tensor whose true gradient is zero, why.
     """
 
     title: str
@@ -54,6 +56,8 @@ class Stage:
     op_by_op: Stage | None = None
     gain: float = 1.0
     way: str = "one operation at a time"
+    rounding: Mapping[str, str] = field(default_factory=dict)
+    zero: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache

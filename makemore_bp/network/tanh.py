@@ -34,4 +34,18 @@ def dhpreact(h: Tensor, dh: Tensor) -> Tensor:
     return torch.addcmul(torch.ones_like(h), h, h, value=-1) * dh
 
 
-tanh = Stage("Tanh", forward, backward=(dhpreact,), gain=5 / 3, way="with tanh")
+tanh = Stage(
+    "Tanh",
+    forward,
+    backward=(dhpreact,),
+    gain=5 / 3,
+    way="with tanh",
+    rounding={
+        "hpreact": (
+            "PyTorch's tanh backward computes 1 - h*h with one rounding (a fused multiply-add), "
+            "the expression (1 - h**2) rounds twice. When the lecture was recorded PyTorch did the "
+            "same as the expression, so it showed exact there. torch.addcmul(torch.ones_like(h), "
+            "h, h, value=-1) * dh takes the one rounding"
+        )
+    },
+)

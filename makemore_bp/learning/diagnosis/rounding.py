@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-_REASONS = {
-    "probs": (
-        "autograd divides, dlogprobs / probs, with one rounding; (1.0 / probs) * dlogprobs rounds "
-        "twice and differs in the last bit where 1/n is not a power of two"
-    ),
-    "counts_sum": (
-        "autograd's backward of counts_sum**-1 is the power -counts_sum**-2; a division such as "
-        "-1.0 / counts_sum**2 rounds differently in the last bit"
-    ),
-    "hpreact": (
-        "PyTorch's tanh backward computes 1 - h*h with one rounding (a fused multiply-add), the "
-        "expression (1 - h**2) rounds twice. When the lecture was recorded PyTorch did the same as "
-        "the expression, so it showed exact there. torch.addcmul(torch.ones_like(h), h, h, "
-        "value=-1) * dh takes the one rounding"
-    ),
-    "C": (
-        "additions in another order round differently; autograd adds the places of a character in "
-        "the order in which they stand in the batch"
-    ),
-}
+from makemore_bp.network.passes import Network
+
+_REASONS = {name: why for stage in Network().stages for name, why in stage.rounding.items()}
+_ZERO = {name: why for stage in Network().stages for name, why in stage.zero.items()}
 _OTHERWISE = "the line does the same in another order or form, which rounds differently"
 _FUSED = (
     "the line computes in one step what autograd computes in several, so the roundings on the way "
     "are not the same; the lecture's is approximate too"
 )
-_ZERO = {
-    "logit_maxes": ", for a constant taken off a whole row cancels in the softmax",
-    "b1": ", for b1 shifts a whole column, and batchnorm takes the column's mean out again",
-}
 
 
 def why_close(
@@ -42,7 +22,7 @@ def why_close(
     passes over tensors in between; zero: whether its true value is zero, all_zero: whether it is
     zero itself.
     """
-    because = _ZERO.get(name, "")
+    because = f", for {_ZERO[name]}" if name in _ZERO else ""
     if all_zero:
         return f"Zero is its true value{because}; autograd's holds nothing but rounding."
     note = f" Its true value is zero{because}; all that is left is rounding." if zero else ""
