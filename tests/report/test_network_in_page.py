@@ -40,8 +40,11 @@ def network(characters: str, *settings: str) -> Checkpoint:
     start = configured.start(config, len(vocabulary))
     for parameter in start.parameters.values():
         parameter.mul_(1.5)  # so that some characters are much likelier than others
-    like = start.parameters["bngain"]
-    statistics = Statistics(torch.randn_like(like), torch.rand_like(like) + 0.1)
+    like, drawn = start.parameters["bngain"], torch.Generator().manual_seed(5)
+    statistics = Statistics(
+        torch.randn(like.shape, generator=drawn, dtype=like.dtype),
+        torch.rand(like.shape, generator=drawn, dtype=like.dtype) + 0.1,
+    )
     generator = start.g.get_state()
     return Checkpoint(
         config, 0, vocabulary, "0" * 64, "torch", "2", start.parameters, statistics, generator,
