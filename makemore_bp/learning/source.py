@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from keyword import iskeyword
 
 # Functions that a script calls by name and that change no tensor of it.
 _HARMLESS = {
@@ -11,6 +12,12 @@ _HARMLESS = {
     "any", "all", "dict", "set", "map", "min", "max", "sum", "isinstance", "round", "str", "type",
     "sorted", "reversed",
 }  # fmt: skip
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can stand as a name in a script. ``globals()`` and ``setattr`` take any text,
+    which, put into an expression, would be code."""
+    return text.isidentifier() and not iskeyword(text)
 
 
 def targets(tree: ast.AST) -> set[str]:

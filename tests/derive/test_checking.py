@@ -186,3 +186,21 @@ def test_a_truth_by_names_adds_up() -> None:
         assert truth.noise(name) < 1e-12
     assert truth.forms("z") == ("torch.addcmul(torch.ones_like(h), h, h, value=-1) * dh",)
     assert truth.idea("b2").startswith("The gradient comes back") or "sum" in truth.idea("b2")
+
+
+def test_names_that_no_script_can_write_are_never_run_as_code(tmp_path: Path) -> None:
+    """globals() and setattr take any text, and a key may be of a class with a text of its own."""
+    told = f"W1 or __import__('pathlib').Path({str(tmp_path / 'run')!r}).touch()"
+    odd = f"""\
+import enum
+class Key(enum.IntEnum):
+    first = 1
+class Holder: pass
+holder, parts = Holder(), {{Key.first: torch.randn(4, 5)}}
+for name in ("a b", {told!r}):
+    globals()[name] = torch.randn(4, 5)
+    setattr(holder, name, torch.randn(4, 5))
+"""
+    source = MLP.replace("z = X", odd + "z = X").replace("X.T @ dz", "X.T @ dh")
+    assert blamed(judged(source)) == ["dW1"]
+    assert list(tmp_path.iterdir()) == []

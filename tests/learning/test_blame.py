@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
@@ -224,3 +225,11 @@ def test_other_sizes_are_judged_alike(batch: int, n_hidden: int) -> None:
     assert blamed(OP_BY_OP, batch, n_hidden) == {}
     for fault in FAULTS[::9]:
         assert blamed(fault.source, batch, n_hidden) == {fault.blamed: fault.kind}
+
+
+def test_names_that_no_script_can_write_are_never_run_as_code(tmp_path: Path) -> None:
+    told = f"h or __import__('pathlib').Path({str(tmp_path / 'run')!r}).touch()"
+    odd = f"for name in ('a b', {told!r}):\n    globals()[name] = h.clone()\n"
+    wrong = "dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\n"
+    assert blamed(odd + wrong) == {"logits": "factor"}
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from makemore_bp.learning.derive.program import Variable
+from makemore_bp.learning.source import is_name
 
 MOST = 4000  # moments whose names are kept
 EACH = 300  # of one statement
@@ -115,7 +116,7 @@ def _own(value: Any) -> bool:
 def paths(names: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[str, Any]]:
     """What names lead to, by the expressions that do: ``x``, ``p['w']``, ``layer.w``."""
     for name, value in names.items():
-        if not name.startswith("__"):
+        if not name.startswith("__") and is_name(name):
             yield from _within(name, value, depth)
 
 
@@ -125,10 +126,11 @@ def _within(text: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
         return
     if isinstance(value, Thing):
         for name, each in value.values.items():
-            yield from _within(f"{text}.{name}", each, depth - 1)
+            if is_name(name):
+                yield from _within(f"{text}.{name}", each, depth - 1)
     elif type(value) is dict:
         for key, each in value.items():
-            if isinstance(key, str | int):
+            if type(key) in (str, int):
                 yield from _within(f"{text}[{key!r}]", each, depth - 1)
     elif type(value) in (list, tuple) and depth > 1:
         for place, each in enumerate(value):

@@ -6,13 +6,13 @@ A tensor that is bound a second time is ``h_2``, the one after it ``h_3``.
 from __future__ import annotations
 
 import builtins
-import keyword
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from makemore_bp.learning.derive.program import Program, Variable
+from makemore_bp.learning.source import is_name
 
 _DEPTH = 4  # of attributes and indices on the way to a tensor
 
@@ -34,7 +34,7 @@ def find_places(program: Program, variables: Sequence[Variable]) -> None:
     such as ``layers[0].weight``."""
     sought = {id(v.tensor): v for v in variables if v.place is None}
     for name, value in list(program.names.items()):
-        if not name.startswith("__"):
+        if not name.startswith("__") and is_name(name):
             for place, tensor in _within(name, value, _DEPTH):
                 variable = sought.get(id(tensor))
                 if variable is not None and variable.place is None:
@@ -49,17 +49,17 @@ def _within(place: str, value: Any, depth: int) -> Iterator[tuple[str, Tensor]]:
             yield from _within(f"{place}[{k}]", each, depth - 1)
     elif depth and isinstance(value, dict):
         for key, each in value.items():
-            if isinstance(key, str | int):
+            if type(key) in (str, int):
                 yield from _within(f"{place}[{key!r}]", each, depth - 1)
     elif depth and type(value).__module__ == "__main__" and hasattr(value, "__dict__"):
         for name, each in vars(value).items():
-            if name.isidentifier():
+            if is_name(name):
                 yield from _within(f"{place}.{name}", each, depth - 1)
 
 
 def free_name(hint: str, taken: set[str]) -> str:
     """A name that is not taken: the hint itself, or with a number behind it."""
-    base = hint if hint.isidentifier() and not keyword.iskeyword(hint) else "t"
+    base = hint if is_name(hint) else "t"
     if base not in taken:
         return base
     return next(name for k in range(2, 10_000) if (name := f"{base}_{k}") not in taken)

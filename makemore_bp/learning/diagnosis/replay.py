@@ -32,7 +32,7 @@ from makemore_bp.learning.diagnosis.world import (
     private,
 )
 from makemore_bp.learning.places import Place, places, tensor_meant
-from makemore_bp.learning.source import changed_by_name
+from makemore_bp.learning.source import changed_by_name, is_name
 from makemore_bp.learning.trace import HOOK
 from makemore_bp.learning.truth import Truth
 
@@ -120,7 +120,7 @@ class Bench:
 
     def words(self, site: ast.stmt, unit: Unit) -> Words:
         """The names that may stand in a statement."""
-        names = unit.before.names
+        names = {n: v for n, v in unit.before.names.items() if is_name(n.removesuffix(".grad"))}
         own = self.place.root
         inner = [
             node.id
