@@ -20,7 +20,8 @@ from makemore_bp.learning.derive.moments import Moment, Thawing, Thing, paths, s
 from makemore_bp.learning.derive.program import Program, Variable
 from makemore_bp.learning.derive.replay import Replay
 from makemore_bp.learning.diagnosis.edits import Words
-from makemore_bp.learning.diagnosis.replay import Change, execute
+from makemore_bp.learning.diagnosis.replay import Change
+from makemore_bp.learning.diagnosis.running import execute
 from makemore_bp.learning.diagnosis.shapes import is_length
 from makemore_bp.learning.diagnosis.walk import exchanged
 from makemore_bp.learning.diagnosis.world import as_number

@@ -3,11 +3,14 @@
     kinds.py        the kinds of mistakes, and what a diagnosis is
     world.py        the worlds in which statements are run again, and when a value is true there
     replay.py       a gradient's statements, run again in a world where all else is right
+    running.py      how they are run: bounded, in a namespace of their own
     walk.py         every expression of a statement, with a function that exchanges it
     edits.py        every change of one thing in a statement,
     operations.py   ... in an expression,
     missing.py      ... something put around an expression,
     calls.py        ... in a call,
+    indices.py      ... in brackets,
+    slopes.py       ... in a slope,
     parentheses.py  ... in how an expression is grouped
     shapes.py       what an expression is
     repair.py       the change that makes the gradient true

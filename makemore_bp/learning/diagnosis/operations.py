@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from makemore_bp.learning.diagnosis import calls, missing
+from makemore_bp.learning.diagnosis import calls, indices, missing, slopes
 from makemore_bp.learning.diagnosis.kinds import Kind
 from makemore_bp.learning.diagnosis.parentheses import regrouped
 from makemore_bp.learning.diagnosis.shapes import (
@@ -55,13 +55,13 @@ def changes(spot: Spot, words: Words, show: Show) -> Changes:
         elif node.attr == "grad" and isinstance(node.value, ast.Name):
             return
     elif isinstance(node, ast.Subscript):
-        yield from _subscript(spot, node, words, show)
+        yield from indices.of_subscript(spot, node, words, show)
     elif isinstance(node, ast.Compare):
         yield from _comparison(spot, node, show)
     elif isinstance(node, ast.Tuple):
-        yield from _tuple(spot, node, show)
+        yield from indices.of_tuple(spot, node, show)
     elif isinstance(node, ast.Slice):
-        yield from _slice(node, words)
+        yield from indices.of_slice(node, words)
     if isinstance(node, ast.Attribute | ast.Subscript) and not spot.called:
         yield from _member(node, words)
     if not spot.called and not spot.axis and not isinstance(node, ast.Slice | ast.Tuple | ast.List):
@@ -265,9 +265,9 @@ def _operation(spot: Spot, node: ast.BinOp, words: Words, show: Show) -> Changes
         yield ast.BinOp(right, op, turned(left)), Kind.transposed, text, 2.6
         yield ast.BinOp(turned(right), op, left), Kind.transposed, text, 2.6
     if isinstance(op, ast.Pow):
-        yield from _slope_of_power(node, show)
-    yield from _other_slope(node, show)
-    yield from _another_slope(node, show)
+        yield from slopes.slope_of_power(node, show)
+    yield from slopes.other_slope(node, show)
+    yield from slopes.another_slope(node, show)
 
 
 def _other_operator(
@@ -343,119 +343,3 @@ def _too_much(
         return Kind.operation, f"{what} does not belong there", 2
     done = "divided by" if isinstance(op, ast.Div) else "multiplied by"
     return Kind.extra_factor, f"it is {done} {what} as well, which does not belong there", 2
-
-
-def _slope_of_power(node: ast.BinOp, show: Show) -> Changes:
-    exponent = ast.BinOp(node.right, ast.Sub(), ast.Constant(1))
-    slope = ast.BinOp(node.right, ast.Mult(), ast.BinOp(node.left, ast.Pow(), exponent))
-    text = f"{show(node)} is the function of the forward pass itself where its slope belongs"
-    yield slope, Kind.operation, text, 3.2
-    power = ast.BinOp(node.left, ast.Pow(), exponent)
-    text = f"the exponent {show(node.right)} must be lowered by one"
-    yield power, Kind.missing_factor, text, 3
-
-
-def _other_slope(node: ast.BinOp, show: Show) -> Changes:
-    """g * x * (1 - x), with the slope of a sigmoid, where 1 - x**2, that of tanh, belongs."""
-    match node:
-        case ast.BinOp(
-            left=ast.BinOp(left=rest, op=ast.Mult(), right=x),
-            op=ast.Mult(),
-            right=ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Sub(), right=same),
-        ) if ast.dump(x) == ast.dump(same):
-            square = ast.BinOp(x, ast.Pow(), ast.Constant(2))
-            slope = ast.BinOp(ast.Constant(1), ast.Sub(), square)
-            text = (
-                f"{show(x)} * {show(node.right)} is the slope of a sigmoid, where that of tanh, "
-                f"1 - {show(x)}**2, belongs"
-            )
-            yield ast.BinOp(rest, ast.Mult(), slope), Kind.operation, text, 2.3
-
-
-_SLOPES = {
-    "the reciprocal": ("-1.0 / {x}**2", "-{x}**-2", "-1 * {x}**-2", "-1.0 * {x}**-2"),
-    "log": ("1.0 / {x}", "{x}**-1", "{x}**-1.0"),
-    "tanh": ("1.0 - {x}**2", "1 - {x} * {x}"),
-    "sigmoid": ("{x} * (1.0 - {x})", "(1.0 - {x}) * {x}"),
-    "the square": ("2.0 * {x}", "{x} * 2.0"),
-    "the square root": ("0.5 / {x}**0.5", "0.5 * {x}**-0.5"),
-}  # fmt: skip
-
-
-def _another_slope(node: ast.BinOp, show: Show) -> Changes:
-    """The slope of another function: 1 - x**2 for 1/x."""
-    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    written = _plainly(node)
-    if len(names) != 1:
-        return
-    (x,) = names
-    slopes = {of: [form.format(x=x) for form in forms] for of, forms in _SLOPES.items()}
-    is_slope_of = [of for of, forms in slopes.items() if written in map(_plain_text, forms)]
-    for of in is_slope_of[:1]:
-        text = f"{show(node)} is the slope of {of}, and another function stands in the forward pass"
-        for other, forms in slopes.items():
-            if other != of:
-                yield ast.parse(forms[0], mode="eval").body, Kind.operation, text, 2.4
-
-
-def _plain_text(text: str) -> str:
-    return _plainly(ast.parse(text, mode="eval").body)
-
-
-def _plainly(node: ast.AST) -> str:
-    """An expression as text in which 1 and 1.0 are the same."""
-    return ast.unparse(node).replace("1.0", "1").replace("2.0", "2")
-
-
-def _subscript(spot: Spot, node: ast.Subscript, words: Words, show: Show) -> Changes:
-    if isinstance(node.value, ast.Name) and node.value.id in words.integers:
-        for name in words.integers:
-            if name != node.value.id and name not in words.sizes:
-                text = f"{show(node)} is used where {name} belongs"
-                yield named(name), Kind.place, text, 2.5
-                yield from _other_places(node, name, words, show)
-    text = f"only {show(node)} is used where all of {show(node.value)} belongs"
-    yield node.value, Kind.place, text, 2.5
-    if isinstance(node.slice, ast.Slice) or not isinstance(node.slice, ast.Tuple):
-        text = (
-            f"[{show(node.slice)}] picks whole rows; [range(n), {show(node.slice)}] picks one each"
-        )
-        rows = ast.parse("range(n)", mode="eval").body
-        both = ast.Tuple([rows, node.slice], ast.Load())
-        yield ast.Subscript(node.value, both, node.ctx), Kind.place, text, 3
-
-
-def _other_places(node: ast.Subscript, other: str, words: Words, show: Show) -> Changes:
-    """Yb[k] for Xb[k, j]."""
-    text = f"{show(node)} is used where an entry of {other} belongs"
-    for name in words.integers:
-        if name not in words.sizes:
-            both = ast.Tuple([node.slice, named(name)], ast.Load())
-            yield ast.Subscript(named(other), both, node.ctx), Kind.place, text, 2.6
-
-
-def _tuple(spot: Spot, node: ast.Tuple, show: Show) -> Changes:
-    kind = Kind.place if spot.index else Kind.exchanged
-    for first in range(len(node.elts)):
-        for second in range(first + 1, len(node.elts)):
-            elements = list(node.elts)
-            elements[first], elements[second] = elements[second], elements[first]
-            text = f"{show(node.elts[first])} and {show(node.elts[second])} are exchanged"
-            cost = 1.4 if isinstance(spot.parent, ast.Return) else 2
-            yield ast.Tuple(elements, ast.Load()), kind, text, cost
-
-
-def _slice(node: ast.Slice, words: Words) -> Changes:
-    if node.upper is not None and node.lower is None:
-        text = f"the slice up to {ast.unparse(node.upper)} is the same one every time"
-        for name in words.integers:
-            if name not in words.sizes:
-                first = ast.BinOp(named(name), ast.Mult(), node.upper)
-                last = ast.BinOp(first, ast.Add(), node.upper)
-                yield ast.Slice(first, last), Kind.place, text, 2.1
-    if node.lower or node.upper or node.step:
-        text = "the slice leaves some out where all belong"
-        yield ast.Slice(), Kind.place, text, 2
-    elif "Yb" in words.integers:
-        text = "a colon takes every row for each target, where each row has only one of its own"
-        yield ast.parse("range(n)", mode="eval").body, Kind.place, text, 2
